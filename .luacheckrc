@@ -1,0 +1,7 @@
+std = "luajit"
+max_line_length = 100
+self = false
+exclude_files = { "build" }
+files["spec"] = { std = "+busted" }
+files["examples/*/spec"] = { std = "+busted" }
+files["scripts/tidewire/meta"] = { ignore = { "212" } } -- stubs have arguments, but no bodies

@@ -1,0 +1,120 @@
+/* conn.c: one connection: stream callbacks in, transport calls out. */
+#include "app/conn.h"
+
+#include "app/server.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "net/stream.h"
+
+struct tw_conn {
+    struct tw_stream stream;
+    struct tw_list node; /* of worker->conns */
+    struct tw_worker *worker;
+    struct tw_session *session;
+};
+
+static struct tw_conn *conn_of(struct tw_stream *stream) {
+    return TW_CONTAINER(stream, struct tw_conn, stream);
+}
+
+static void set_now(const struct tw_conn *conn) {
+    conn->worker->hub.now_ms = uv_now(&conn->worker->loop);
+}
+
+static void on_read(struct tw_stream *stream, const void *bytes, size_t length) {
+    struct tw_conn *conn = conn_of(stream);
+    set_now(conn);
+    tw_session_on_read(conn->session, bytes, length);
+}
+
+static void on_eof(struct tw_stream *stream) {
+    set_now(conn_of(stream));
+    tw_session_on_eof(conn_of(stream)->session);
+}
+
+static void on_writable(struct tw_stream *stream) {
+    set_now(conn_of(stream));
+    tw_session_on_writable(conn_of(stream)->session);
+}
+
+static void on_error(struct tw_stream *stream, int status) {
+    tw_log(TW_LOG_DEBUG, "conn", "broken error=\"%s\"", tw_strerror(status));
+    tw_session_abort(conn_of(stream)->session);
+}
+
+static void on_closed(struct tw_stream *stream) {
+    struct tw_conn *conn = conn_of(stream);
+    struct tw_worker *worker = conn->worker;
+    set_now(conn);
+    tw_session_free(conn->session);
+    tw_list_remove(&conn->node);
+    tw_free(conn);
+    tw_worker_on_conn_closed(worker);
+}
+
+static const struct tw_stream_ops stream_ops = {
+    .on_read = on_read,
+    .on_eof = on_eof,
+    .on_writable = on_writable,
+    .on_error = on_error,
+    .on_closed = on_closed,
+};
+
+static int64_t transport_write(void *conn, const struct iovec *spans, int count) {
+    return tw_stream_write(&((struct tw_conn *)conn)->stream, spans, count);
+}
+
+static void transport_set_reading(void *conn, bool on) {
+    tw_stream_set_reading(&((struct tw_conn *)conn)->stream, on);
+}
+
+static void transport_shutdown(void *conn) {
+    tw_stream_shutdown(&((struct tw_conn *)conn)->stream);
+}
+
+static void transport_close(void *conn) {
+    tw_stream_close(&((struct tw_conn *)conn)->stream);
+}
+
+const struct tw_transport_ops tw_conn_transport = {
+    .write = transport_write,
+    .set_reading = transport_set_reading,
+    .shutdown = transport_shutdown,
+    .close = transport_close,
+};
+
+void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *peer) {
+    int buffer = (int)worker->hub.generation->settings.socket_buffer;
+    struct tw_ip ip = tw_ip_of_sockaddr(peer);
+    struct tw_conn *conn = TW_NEW(struct tw_conn);
+    if (buffer > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    int status = tw_stream_open(&conn->stream, &worker->loop, fd, &stream_ops);
+    if (status < 0) {
+        tw_log(TW_LOG_ERROR, "conn", "not accepted error=\"%s\"", tw_strerror(status));
+        tw_free(conn);
+        return;
+    }
+    conn->worker = worker;
+    set_now(conn);
+    conn->session = tw_session_new(&worker->sessions, conn, &ip);
+    tw_list_append(&worker->conns, &conn->node);
+    worker->conn_count++;
+}
+
+static void for_all(struct tw_worker *worker, void (*act)(struct tw_session *session)) {
+    struct tw_list *node = worker->conns.next;
+    while (node != &worker->conns) {
+        struct tw_conn *conn = TW_CONTAINER(node, struct tw_conn, node);
+        node = node->next;
+        act(conn->session);
+    }
+}
+
+void tw_conn_abort_all(struct tw_worker *worker) {
+    for_all(worker, tw_session_abort);
+}
+
+void tw_conn_end_idle(struct tw_worker *worker) {
+    for_all(worker, tw_session_end_idle);
+}

@@ -1,0 +1,52 @@
+/* main.c: the tidewire binary: a thin layer over include/tidewire/tidewire.h.
+ *
+ * Exit codes: 0 well; 1 it does not load, listen or run; 2 wrong usage. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/options.h"
+
+static void on_ready(void *data, const char *listen, const char *admin, unsigned workers,
+                     unsigned generation) {
+    (void)data;
+    printf("tidewire ready listen=%s admin=%s workers=%u generation=%u\n", listen, admin, workers,
+           generation);
+    fflush(stdout);
+}
+
+static int run(struct tw_options *options) {
+    struct tidewire *broker;
+    options->broker.on_ready = on_ready;
+    int status = tidewire_new(&broker, &options->broker);
+    if (status != 0) {
+        fprintf(stderr, "tidewire: cannot serve %s: %s\n",
+                options->broker.app ? options->broker.app : "the default app",
+                tidewire_strerror(status));
+        return 1;
+    }
+    status = tidewire_run(broker);
+    if (status != 0) fprintf(stderr, "tidewire: %s\n", tidewire_strerror(status));
+    tidewire_free(broker);
+    return status == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+    struct tw_options options;
+    int code = 2;
+    if (tw_options_parse(&options, argc, argv, stderr) == 0) {
+        code = 0;
+        switch (options.command) {
+        case TW_COMMAND_RUN:
+            code = run(&options);
+            break;
+        case TW_COMMAND_VERSION:
+            printf("tidewire %s\n", tidewire_version());
+            break;
+        case TW_COMMAND_HELP:
+            tw_options_help(stdout);
+            break;
+        }
+    }
+    tw_options_deinit(&options);
+    return code;
+}

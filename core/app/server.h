@@ -1,0 +1,95 @@
+/* server.h: the whole broker: workers, the control worker, generations, the end.
+ *
+ *   LOADED -> RUNNING -> QUIESCING -> GOODBYES -> QUIET -> CLOSING -> ENDED
+ *   QUIESCING: listeners close; what clients have published so far reaches its home
+ *   GOODBYES:  every client gets what it was sent, then 1001; over the drain window
+ *   QUIET:     no connection is left; the hubs take no more turns
+ *   CLOSING:   the admin listener's connections end
+ *   ENDED:     handles close, threads are joined
+ */
+#ifndef TW_APP_SERVER_H
+#define TW_APP_SERVER_H
+
+#include <stdatomic.h>
+
+#include "app/worker.h"
+#include "net/watch.h"
+#include "tidewire/tidewire.h"
+
+enum tw_server_state {
+    TW_SERVER_LOADED,
+    TW_SERVER_RUNNING,
+    TW_SERVER_QUIESCING,
+    TW_SERVER_GOODBYES,
+    TW_SERVER_QUIET,
+    TW_SERVER_CLOSING,
+    TW_SERVER_ENDED
+};
+
+struct tw_reload; /* reload.c */
+
+struct tw_server {
+    /* What was asked for; owned copies. */
+    char *app_path, *admin, *admin_key, **overrides;
+    size_t override_count;
+    bool want_signals, want_watch;
+    void (*on_ready)(void *data, const char *listen, const char *admin, unsigned workers,
+                     unsigned generation);
+    void *on_ready_data;
+    /* What runs. */
+    struct tw_generation *generation; /* ref; the newest that every worker has */
+    struct tw_vm **vms;               /* of the first generation, until the workers take them */
+    struct tw_hubs hubs;
+    struct tw_worker *workers; /* hubs.workers and the control worker behind them */
+    char *listen_text, *admin_text;
+    uint64_t started_ms;
+    /* Of the control worker's thread. */
+    enum tw_server_state state;
+    struct tw_reload *reload;
+    struct tw_watch *watch;
+    struct tw_list pending; /* requests to the admin listener that wait (admin.c) */
+    unsigned acks;          /* how many workers have done what the state asks for */
+    uv_async_t stop;
+    uv_signal_t sighup, sigterm, sigint;
+    uv_timer_t drain_timer;
+    unsigned stops_seen;
+    /* Of any thread. */
+    atomic_uint stops_asked;
+    atomic_bool is_started;  /* loops may be woken */
+    atomic_bool is_ended;    /* ... and are to end */
+    pthread_mutex_t outside; /* tidewire_publish and _stop against the end of the loops */
+    bool is_open;            /* guarded by it */
+};
+
+static inline struct tw_worker *tw_server_control(struct tw_server *server) {
+    return &server->workers[server->hubs.workers];
+}
+
+/* Has `call` run on that worker's thread, behind what is in its up or its down lane. */
+void tw_server_call(struct tw_hub *from, unsigned to, bool up,
+                    void (*call)(struct tw_hub *hub, struct tw_mail *mail), void *request);
+/* The same on every worker but the control worker. */
+void tw_server_call_all(struct tw_server *server, bool up,
+                        void (*call)(struct tw_hub *hub, struct tw_mail *mail), void *request);
+/* The app as it is now on disk. */
+struct tw_app tw_server_app(const struct tw_server *server);
+
+/* shutdown.c, on the control worker's thread unless said otherwise */
+void tw_server_open_signals(struct tw_server *server);
+void tw_server_close_signals(struct tw_server *server);
+/* Drains; the second time ends at once. */
+void tw_server_stop(struct tw_server *server);
+/* A worker whose last connection is gone, on its thread. */
+void tw_server_on_worker_empty(struct tw_worker *worker);
+
+/* reload.c, on the control worker's thread */
+void tw_reload_init(struct tw_server *server);
+void tw_reload_deinit(struct tw_server *server);
+struct tw_pending;
+/* Loads the app anew, off the loops. `pending`: whom to answer, or NULL. */
+void tw_server_reload(struct tw_server *server, const char *why, struct tw_pending *pending);
+bool tw_server_is_reloading(const struct tw_server *server);
+/* Logs each mistake. */
+void tw_server_log_errors(const struct tw_load_errors *errors);
+
+#endif

@@ -1,0 +1,179 @@
+/* static.c: GET and HEAD of files below public/, read anew at each request.
+ *
+ * The kernel keeps requests inside the folder: openat2 with RESOLVE_BENEATH refuses "..", absolute
+ * links and links that lead out, whatever the spelling. Hidden files are not served. */
+#include "app/static.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "proto/http.h"
+
+#define MAX_FILE (32u << 20)
+
+static const struct {
+    const char *ending, *type;
+} types[] = {
+    {".html", "text/html; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".mjs", "text/javascript; charset=utf-8"},
+    {".json", "application/json"},
+    {".map", "application/json"},
+    {".webmanifest", "application/manifest+json"},
+    {".txt", "text/plain; charset=utf-8"},
+    {".md", "text/markdown; charset=utf-8"},
+    {".csv", "text/csv; charset=utf-8"},
+    {".xml", "application/xml"},
+    {".svg", "image/svg+xml"},
+    {".png", "image/png"},
+    {".jpg", "image/jpeg"},
+    {".jpeg", "image/jpeg"},
+    {".gif", "image/gif"},
+    {".webp", "image/webp"},
+    {".avif", "image/avif"},
+    {".ico", "image/x-icon"},
+    {".woff", "font/woff"},
+    {".woff2", "font/woff2"},
+    {".wasm", "application/wasm"},
+    {".pdf", "application/pdf"},
+};
+
+static const char *type_of(const char *path) {
+    const char *ending = strrchr(path, '.');
+    for (size_t i = 0; ending && i < sizeof types / sizeof *types; i++)
+        if (strcasecmp(ending, types[i].ending) == 0) return types[i].type;
+    return "application/octet-stream";
+}
+
+/* The descriptor, or -1. */
+static int open_beneath(const char *folder, const char *path) {
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return -1;
+    int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    close(root);
+    return fd;
+}
+
+/* The file's path below the folder, or NULL for one that is not served. Owned. */
+static char *file_path(struct tw_str path) {
+    char *name = tw_memdup(path.data + 1, path.length - 1);
+    bool is_folder = path.data[path.length - 1] == '/';
+    if (memchr(name, '\0', path.length - 1) || name[0] == '.' || strstr(name, "/.")) {
+        tw_free(name);
+        return NULL;
+    }
+    if (!is_folder) return name;
+    char *index = tw_format("%sindex.html", name);
+    tw_free(name);
+    return index;
+}
+
+static bool has_etag(struct tw_str list, const char *etag) {
+    if (!list.data) return false;
+    while (list.data) {
+        struct tw_str one = tw_str_trim(tw_str_cut(&list, ','));
+        if (tw_str_starts(one, TW_STR("W/"))) one.data += 2, one.length -= 2;
+        if (tw_str_eq(one, TW_STR("*")) || tw_str_eq(one, tw_str_of(etag))) return true;
+    }
+    return false;
+}
+
+static bool read_all(int fd, char *bytes, size_t length) {
+    for (size_t at = 0; at < length;) {
+        ssize_t got = read(fd, bytes + at, length - at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        at += (size_t)got;
+    }
+    return true;
+}
+
+static void respond_file(struct tw_session *session, const struct tw_http_request *request, int fd,
+                         const struct stat *info, const char *path) {
+    char etag[64], headers[160];
+    struct tw_http_response response = {.status = 200, .headers = headers};
+    snprintf(etag, sizeof etag, "\"%llx-%llx%08lx\"", (unsigned long long)info->st_size,
+             (unsigned long long)info->st_mtim.tv_sec, (unsigned long)info->st_mtim.tv_nsec);
+    snprintf(headers, sizeof headers,
+             "ETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n", etag);
+    if (has_etag(tw_http_header(request, "if-none-match"), etag)) {
+        response.status = 304;
+        tw_session_respond(session, &response);
+        return;
+    }
+    size_t length = (size_t)info->st_size;
+    char *bytes = tw_try_alloc(length + 1);
+    if (!bytes || !read_all(fd, bytes, length)) {
+        tw_log(TW_LOG_ERROR, "static", "file not read path=%s", path);
+        tw_session_refuse(session, 500, "the file cannot be read");
+    } else {
+        response.type = type_of(path);
+        response.body = (struct tw_str){bytes, length};
+        tw_session_respond(session, &response);
+    }
+    tw_free(bytes);
+}
+
+/* "/docs" is a folder: relative links of its page need the slash. */
+static void redirect(struct tw_session *session, const char *path) {
+    struct tw_buf headers = {0};
+    tw_buf_print(&headers, "Location: /");
+    for (const char *c = path; *c; c++) {
+        bool plain = strchr("/-._~", *c) || (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') ||
+                     (*c >= 'A' && *c <= 'Z');
+        tw_buf_print(&headers, plain ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    tw_buf_append(&headers, "/\r\n", 4);
+    tw_session_respond(session, &(struct tw_http_response){.status = 301, .headers = headers.data});
+    tw_buf_deinit(&headers);
+}
+
+static void serve(struct tw_session *session, const struct tw_http_request *request,
+                  const char *folder) {
+    struct stat info;
+    char *path = folder ? file_path(request->path) : NULL;
+    int fd = path ? open_beneath(folder, path) : -1;
+    if (fd < 0 || fstat(fd, &info) < 0) {
+        tw_session_refuse(session, 404, "not found");
+    } else if (S_ISDIR(info.st_mode)) {
+        redirect(session, path);
+    } else if (!S_ISREG(info.st_mode) || info.st_size > MAX_FILE) {
+        tw_session_refuse(session, 404, "not found");
+    } else {
+        respond_file(session, request, fd, &info, path);
+    }
+    if (fd >= 0) close(fd);
+    tw_free(path);
+}
+
+static void on_request(void *data, struct tw_session *session,
+                       const struct tw_http_request *request) {
+    struct tw_worker *worker = data;
+    if (tw_str_eq(request->method, TW_STR("GET")) || tw_str_eq(request->method, TW_STR("HEAD"))) {
+        serve(session, request, worker->hub.generation->public_dir);
+        return;
+    }
+    struct tw_buf body = {0};
+    tw_http_error_body(&body, "use GET or HEAD");
+    tw_session_respond(session, &(struct tw_http_response){.status = 405,
+                                                           .type = "application/json",
+                                                           .body = {body.data, body.length},
+                                                           .headers = "Allow: GET, HEAD\r\n",
+                                                           .close = true});
+    tw_buf_deinit(&body);
+}
+
+struct tw_http_service tw_static_service(struct tw_worker *worker) {
+    return (struct tw_http_service){.on_request = on_request, .data = worker, .websocket = true};
+}

@@ -1,0 +1,162 @@
+/* stats.c: GET /v1/stats: every worker fills its part on its own thread, the control worker adds
+ * them up. */
+#include <string.h>
+
+#include "app/admin.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+/* One channel as one worker knows it: as its home, by its local topic, or both. */
+struct part {
+    struct tw_name *name; /* ref */
+    bool is_home;
+    uint32_t subscribers;
+    uint64_t offset, dropped;
+    char epoch[TW_EPOCH_SIZE];
+};
+
+struct share {
+    struct tw_hub_stats counts;
+    size_t memory; /* of the VM */
+    struct part *parts;
+    size_t part_count;
+};
+
+struct gathering {
+    struct tw_pending *pending;
+    unsigned missing;
+    struct share shares[];
+};
+
+/* --- on each worker -----------------------------------------------------------------------------
+ */
+
+static void fill(struct tw_hub *hub, struct share *share) {
+    size_t at = 0;
+    const struct tw_channel *channel;
+    const struct tw_topic *topic;
+    share->counts = hub->stats;
+    share->memory = tw_vm_memory(hub->vm);
+    share->parts = tw_alloc((hub->channels.count + hub->topics.count + 1) * sizeof(struct part));
+    while ((channel = tw_map_next(&hub->channels, &at))) {
+        struct part *part = &share->parts[share->part_count++];
+        *part = (struct part){.name = tw_name_ref(channel->name),
+                              .is_home = true,
+                              .subscribers = channel->subscribers,
+                              .offset = channel->offset,
+                              .dropped = channel->dropped};
+        memcpy(part->epoch, channel->epoch, sizeof part->epoch);
+    }
+    at = 0;
+    while ((topic = tw_map_next(&hub->topics, &at)))
+        share->parts[share->part_count++] =
+            (struct part){.name = tw_name_ref(topic->name), .dropped = topic->dropped};
+}
+
+static void on_filled(struct tw_hub *control, struct tw_mail *mail);
+
+static void on_asked(struct tw_hub *hub, struct tw_mail *mail) {
+    struct gathering *gathering = mail->request;
+    fill(hub, &gathering->shares[hub->index]);
+    tw_server_call(hub, hub->hubs->workers, false, on_filled, gathering);
+}
+
+/* --- on the control worker ----------------------------------------------------------------------
+ */
+
+static bool part_matches(const void *value, const void *key) {
+    return tw_str_eq(((const struct part *)value)->name->text, *(const struct tw_str *)key);
+}
+
+/* Adds what topics dropped to what their channels say. A topic without a channel is one whose
+ * channel has just gone; it is left out. */
+static void print_channels(struct tw_buf *json, struct gathering *gathering, unsigned workers) {
+    struct tw_map homes;
+    const char *comma = "";
+    tw_map_init(&homes, part_matches);
+    for (unsigned w = 0; w < workers; w++)
+        for (size_t i = 0; i < gathering->shares[w].part_count; i++) {
+            struct part *part = &gathering->shares[w].parts[i];
+            if (part->is_home) tw_map_add(&homes, part->name->hash, part);
+        }
+    for (unsigned w = 0; w < workers; w++)
+        for (size_t i = 0; i < gathering->shares[w].part_count; i++) {
+            struct part *part = &gathering->shares[w].parts[i];
+            struct part *home = tw_map_get(&homes, part->name->hash, &part->name->text);
+            if (!part->is_home && home) home->dropped += part->dropped;
+        }
+    size_t at = 0;
+    const struct part *part;
+    while ((part = tw_map_next(&homes, &at))) {
+        tw_buf_print(json, "%s", comma);
+        tw_buf_json_string(json, part->name->text.data, part->name->text.length);
+        tw_buf_print(json,
+                     ":{\"subscribers\":%u,\"epoch\":\"%s\",\"offset\":%llu,\"dropped\":%llu}",
+                     part->subscribers, part->epoch, (unsigned long long)part->offset,
+                     (unsigned long long)part->dropped);
+        comma = ",";
+    }
+    tw_map_deinit(&homes);
+}
+
+static void print_counts(struct tw_buf *json, const struct gathering *gathering, unsigned workers) {
+    struct tw_hub_stats sum = {0};
+    size_t memory = 0;
+    for (unsigned w = 0; w < workers; w++) {
+        const struct tw_hub_stats *counts = &gathering->shares[w].counts;
+        sum.messages_in += counts->messages_in;
+        sum.messages_out += counts->messages_out;
+        sum.published += counts->published;
+        sum.refused += counts->refused;
+        sum.hook_failures += counts->hook_failures;
+        sum.too_slow += counts->too_slow;
+        memory += gathering->shares[w].memory;
+    }
+    tw_buf_print(json,
+                 "\"messages_in\":%llu,\"messages_out\":%llu,\"published\":%llu,\"refused\":%llu,"
+                 "\"hook_failures\":%llu,\"too_slow\":%llu,\"script_memory\":%zu,",
+                 (unsigned long long)sum.messages_in, (unsigned long long)sum.messages_out,
+                 (unsigned long long)sum.published, (unsigned long long)sum.refused,
+                 (unsigned long long)sum.hook_failures, (unsigned long long)sum.too_slow, memory);
+}
+
+static void free_gathering(struct gathering *gathering, unsigned workers) {
+    for (unsigned w = 0; w < workers; w++) {
+        struct share *share = &gathering->shares[w];
+        for (size_t i = 0; i < share->part_count; i++)
+            tw_name_unref(&share->parts[i].name);
+        tw_free(share->parts);
+    }
+    tw_free(gathering);
+}
+
+static void on_filled(struct tw_hub *control, struct tw_mail *mail) {
+    struct gathering *gathering = mail->request;
+    struct tw_server *server = tw_worker_of(control)->server;
+    unsigned workers = server->hubs.workers;
+    struct tw_buf json = {0};
+    if (--gathering->missing > 0) return;
+    tw_buf_print(&json,
+                 "{\"version\":\"%s\",\"generation\":%u,\"workers\":%u,\"uptime\":%.3f,"
+                 "\"draining\":%s,\"checks\":%lu,\"connections\":%u,",
+                 tidewire_version(), server->generation->number, workers,
+                 (double)(control->now_ms - server->started_ms) / 1000.0,
+                 server->state == TW_SERVER_RUNNING ? "false" : "true", tw_check_count(),
+                 tw_admission_count(&server->hubs.admission));
+    print_counts(&json, gathering, workers);
+    tw_buf_print(&json, "\"channels\":{");
+    print_channels(&json, gathering, workers);
+    tw_buf_print(&json, "}}");
+    tw_admin_answer(gathering->pending, 200, &json);
+    tw_buf_deinit(&json);
+    free_gathering(gathering, workers);
+}
+
+void tw_admin_gather_stats(struct tw_server *server, struct tw_pending *pending) {
+    unsigned workers = server->hubs.workers;
+    struct gathering *gathering =
+        tw_alloc(sizeof *gathering + workers * sizeof gathering->shares[0]);
+    gathering->pending = pending;
+    gathering->missing = workers;
+    tw_server_call_all(server, false, on_asked, gathering);
+}

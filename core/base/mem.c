@@ -1,0 +1,90 @@
+/* mem.c: the C library's allocator, made to abort or to fail on demand.
+ *
+ * Sizes above PTRDIFF_MAX are refused here: no allocator can serve them, and sanitizers would abort
+ * where a peer's size has to fail. */
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Counts down to the failure; 0 or less: off. Per thread, so that a test's count is exact. */
+static _Thread_local long fail_after = -1;
+
+static void *zeroed(size_t size);
+static void *resized(void *p, size_t size);
+static bool is_chosen_to_fail(void);
+static _Noreturn void die(size_t size);
+
+void *tw_alloc(size_t size) {
+    void *p = zeroed(size);
+    if (!p) die(size);
+    return p;
+}
+
+void *tw_try_alloc(size_t size) {
+    return is_chosen_to_fail() ? NULL : zeroed(size);
+}
+
+void *tw_realloc(void *p, size_t size) {
+    void *moved = resized(p, size);
+    if (!moved) die(size);
+    return moved;
+}
+
+void *tw_try_realloc(void *p, size_t size) {
+    return is_chosen_to_fail() ? NULL : resized(p, size);
+}
+
+void tw_free(void *p) {
+    free(p);
+}
+
+char *tw_memdup(const void *bytes, size_t length) {
+    char *copy = (char *)tw_alloc(length < SIZE_MAX ? length + 1 : length);
+    if (length > 0) memcpy(copy, bytes, length);
+    return copy;
+}
+
+char *tw_format(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0) die(0);
+    char *text = (char *)tw_alloc((size_t)length + 1);
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void tw_mem_fail_after(long n) {
+    fail_after = n;
+}
+
+/* At least one byte: calloc(0) and realloc(p, 0) may return NULL without being out of memory. */
+static void *zeroed(size_t size) {
+    if (size > PTRDIFF_MAX) return NULL;
+    return calloc(1, size > 0 ? size : 1);
+}
+
+static void *resized(void *p, size_t size) {
+    if (size > PTRDIFF_MAX) return NULL;
+    return realloc(p, size > 0 ? size : 1);
+}
+
+static bool is_chosen_to_fail(void) {
+    if (__builtin_expect(fail_after <= 0, 1)) return false;
+    return --fail_after == 0;
+}
+
+static _Noreturn void die(size_t size) {
+    tw_log(TW_LOG_ERROR, "mem", "out of memory bytes=%zu", size);
+    abort();
+}

@@ -1,0 +1,27 @@
+/* mem.h: allocation. Our own small structs abort when memory is out; sizes that a peer or a script
+ * chooses go through the try_ functions, which return NULL. */
+#ifndef TW_BASE_MEM_H
+#define TW_BASE_MEM_H
+
+#include <stddef.h>
+
+/* Return owned, zeroed memory; never NULL. Freed by tw_free. */
+void *tw_alloc(size_t size);
+void *tw_try_alloc(size_t size);
+/* Like realloc; new bytes are not zeroed. */
+void *tw_realloc(void *p, size_t size);
+void *tw_try_realloc(void *p, size_t size);
+void tw_free(void *p);
+/* Returns an owned copy of `length` bytes with a NUL behind it. */
+char *tw_memdup(const void *bytes, size_t length);
+/* Returns an owned text; aborts when memory is out. */
+char *tw_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For tests: the n-th try_ allocation of this thread from now (1: the next) fails, once; -1: off.
+ * The aborting functions are not counted. */
+void tw_mem_fail_after(long n);
+
+#define TW_NEW(type) ((type *)tw_alloc(sizeof(type)))
+#define TW_CONTAINER(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#endif

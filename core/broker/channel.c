@@ -1,0 +1,26 @@
+/* channel.c: the channel's own data; what happens to it stands in hub*.c. */
+#include "broker/channel.h"
+
+#include "base/mem.h"
+
+struct tw_channel *tw_channel_new(struct tw_name *name, unsigned workers, struct tw_rand *rand) {
+    struct tw_channel *channel =
+        tw_alloc(sizeof *channel + workers * sizeof channel->per_worker[0]);
+    channel->name = tw_name_ref(name);
+    tw_list_init(&channel->idle);
+    for (size_t i = 0; i < TW_EPOCH_SIZE - 1; i++)
+        channel->epoch[i] = (char)('a' + tw_rand_below(rand, 26));
+    return channel;
+}
+
+void tw_channel_free(struct tw_channel *channel) {
+    tw_list_remove(&channel->idle);
+    tw_name_unref(&channel->name);
+    tw_free(channel);
+}
+
+bool tw_channel_bind(struct tw_channel *channel, const struct tw_generation *generation) {
+    channel->definition = tw_generation_match(generation, channel->name->text, channel->params,
+                                              &channel->param_count);
+    return channel->definition != NULL;
+}

@@ -1,0 +1,36 @@
+/* channel.h: a channel at its home: offsets, subscriber counts per worker, the script's side.
+ * Owned by the hub of its home; only that hub's thread touches it. */
+#ifndef TW_BROKER_CHANNEL_H
+#define TW_BROKER_CHANNEL_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/rand.h"
+#include "broker/generation.h"
+#include "broker/name.h"
+
+#define TW_EPOCH_SIZE 9 /* 8 letters and a NUL */
+
+struct tw_channel {
+    struct tw_name *name;
+    const struct tw_definition *definition; /* of the hub's generation */
+    struct tw_param params[TW_MAX_PARAMS];  /* values borrow from name */
+    size_t param_count;
+    void *script; /* the VM's own; see hooks.h */
+    char epoch[TW_EPOCH_SIZE];
+    uint64_t offset;      /* of the newest message; 0: none yet */
+    uint64_t dropped;     /* by subscribers' queues, as reported by topics that are gone */
+    uint32_t subscribers; /* the sum of per_worker */
+    struct tw_heap_node tick;
+    struct tw_list idle; /* in hub->idle: made by a pattern and without subscribers */
+    uint64_t idle_since_ms;
+    uint32_t per_worker[];
+};
+
+struct tw_channel *tw_channel_new(struct tw_name *name, unsigned workers, struct tw_rand *rand);
+void tw_channel_free(struct tw_channel *channel);
+/* Binds the channel to the generation's definition of its name; false if there is none, then the
+ * definition is NULL. */
+bool tw_channel_bind(struct tw_channel *channel, const struct tw_generation *generation);
+
+#endif

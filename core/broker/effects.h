@@ -1,0 +1,39 @@
+/* effects.h: what a handler asked for while it ran. The hub applies all of it after the handler
+ * returned well, in order, and nothing of it otherwise. */
+#ifndef TW_BROKER_EFFECTS_H
+#define TW_BROKER_EFFECTS_H
+
+#include "broker/identity.h"
+#include "broker/message.h"
+#include "broker/name.h"
+
+enum tw_effect_kind { TW_EFFECT_PUBLISH, TW_EFFECT_SEND, TW_EFFECT_DISCONNECT };
+
+struct tw_effect {
+    enum tw_effect_kind kind;
+    struct tw_name *channel;    /* publish */
+    struct tw_message *message; /* publish, send */
+    struct tw_identity *client; /* send, disconnect */
+    unsigned code;              /* disconnect */
+    char reason[124];           /* disconnect */
+};
+
+struct tw_effects {
+    struct tw_effect *items;
+    size_t count, capacity;
+};
+
+/* All zero is empty. Each returns 0, or TW_EFULL past TW_MAX_EFFECTS, or -ENOMEM; then the buffer
+ * is as before. add_ functions keep refs of their own. */
+#define TW_MAX_EFFECTS 10000
+int tw_effects_try_publish(struct tw_effects *effects, struct tw_str channel, struct tw_str payload,
+                           bool binary);
+int tw_effects_try_send(struct tw_effects *effects, struct tw_identity *client,
+                        struct tw_str payload, bool binary);
+int tw_effects_try_disconnect(struct tw_effects *effects, struct tw_identity *client, unsigned code,
+                              struct tw_str reason);
+/* Drops all that was added since there were `count`. */
+void tw_effects_rewind(struct tw_effects *effects, size_t count);
+void tw_effects_deinit(struct tw_effects *effects);
+
+#endif

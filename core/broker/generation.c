@@ -1,0 +1,129 @@
+/* generation.c: counting, and matching a name to its definition. */
+#include "broker/generation.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/utf8.h"
+
+struct tw_generation *tw_generation_new(unsigned number) {
+    struct tw_generation *generation = TW_NEW(struct tw_generation);
+    atomic_init(&generation->refs, 1);
+    generation->number = number;
+    tw_settings_init(&generation->settings);
+    return generation;
+}
+
+struct tw_generation *tw_generation_ref(struct tw_generation *generation) {
+    atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+    return generation;
+}
+
+void tw_generation_unref(struct tw_generation **slot) {
+    struct tw_generation *generation = *slot;
+    *slot = NULL;
+    if (!generation) return;
+    if (atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < generation->definition_count; i++) {
+        tw_free(generation->definitions[i].name);
+        tw_free(generation->definitions[i].key_field);
+    }
+    tw_free(generation->definitions);
+    tw_free(generation->public_dir);
+    tw_settings_deinit(&generation->settings);
+    tw_free(generation);
+}
+
+/* Matches `name` against `pattern` from left to right. A capture ends where the literal text behind
+ * it begins; since it cannot cross ':', that is the first place where this text stands. */
+static bool match_pattern(struct tw_str pattern, struct tw_str name, struct tw_param *params,
+                          size_t *count) {
+    size_t n = 0;
+    while (pattern.length > 0) {
+        if (pattern.data[0] != '{') {
+            if (name.length == 0 || name.data[0] != pattern.data[0]) return false;
+            pattern.data++, pattern.length--, name.data++, name.length--;
+            continue;
+        }
+        const char *end = memchr(pattern.data, '}', pattern.length);
+        struct tw_str key = {pattern.data + 1, (size_t)(end - pattern.data) - 1};
+        pattern.length -= key.length + 2;
+        pattern.data = end + 1;
+        size_t length = 0;
+        while (length < name.length && name.data[length] != ':' &&
+               !(length > 0 && pattern.length > 0 && name.data[length] == pattern.data[0]))
+            length++;
+        if (length == 0) return false;
+        params[n++] = (struct tw_param){key, {name.data, length}};
+        name.data += length, name.length -= length;
+    }
+    *count = n;
+    return name.length == 0;
+}
+
+const struct tw_definition *tw_generation_match(const struct tw_generation *generation,
+                                                struct tw_str name, struct tw_param *params,
+                                                size_t *count) {
+    struct tw_param found[TW_MAX_PARAMS];
+    size_t n = 0;
+    const struct tw_definition *match = NULL;
+    for (size_t i = 0; i < generation->definition_count; i++) {
+        const struct tw_definition *definition = &generation->definitions[i];
+        struct tw_str text = tw_str_of(definition->name);
+        if (!definition->is_pattern) {
+            if (!tw_str_eq(text, name)) continue;
+            match = definition;
+            n = 0;
+            break;
+        }
+        size_t captures = 0;
+        struct tw_param captured[TW_MAX_PARAMS];
+        if (match || !match_pattern(text, name, captured, &captures)) continue;
+        match = definition;
+        n = captures;
+        memcpy(found, captured, sizeof found);
+    }
+    if (count) *count = n;
+    if (params && match) memcpy(params, found, n * sizeof *params);
+    return match;
+}
+
+bool tw_channel_name_is_valid(struct tw_str name) {
+    if (name.length == 0 || name.length > 200) return false;
+    for (size_t i = 0; i < name.length; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        if (c < 0x20 || c == 0x7f || c == '/') return false;
+    }
+    return tw_utf8_is_valid(name.data, name.length);
+}
+
+int tw_pattern_check(struct tw_str pattern, bool *is_pattern, const char **why) {
+    size_t captures = 0;
+    bool after_capture = false;
+    *is_pattern = false;
+    *why = "a channel's name is 1 to 200 bytes of UTF-8 without '/' and control characters";
+    if (!tw_channel_name_is_valid(pattern)) return TW_EPARSE;
+    for (size_t i = 0; i < pattern.length; i++) {
+        if (pattern.data[i] == '}') {
+            *why = "a '}' without its '{'";
+            return TW_EPARSE;
+        }
+        if (pattern.data[i] != '{') {
+            after_capture = false;
+            continue;
+        }
+        size_t end = i + 1;
+        while (end < pattern.length && pattern.data[end] != '}' && pattern.data[end] != '{')
+            end++;
+        *why = "a capture is a name in braces, as in room:{id}";
+        if (end == pattern.length || pattern.data[end] != '}' || end == i + 1) return TW_EPARSE;
+        *why = "two captures need text between them";
+        if (after_capture) return TW_EPARSE;
+        *why = "too many captures";
+        if (++captures > TW_MAX_PARAMS) return TW_EPARSE;
+        after_capture = *is_pattern = true;
+        i = end;
+    }
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* generation.h: one complete load of an app: its settings and its channel definitions, as the
+ * script layer read them. Shared by all threads, immutable, counted atomically. The functions
+ * themselves live in one VM per worker (core/script). */
+#ifndef TW_BROKER_GENERATION_H
+#define TW_BROKER_GENERATION_H
+
+#include <stdatomic.h>
+
+#include "base/str.h"
+#include "broker/settings.h"
+
+#define TW_MAX_PARAMS 8
+
+enum tw_publish_mode {
+    TW_PUBLISH_NEVER,
+    TW_PUBLISH_ALWAYS,
+    TW_PUBLISH_ASK /* authorize decides */
+};
+
+/* One file of channels/. A name is literal text with captures: "room:{id}". A capture matches one
+ * or more characters up to the next literal text, and never crosses a ':'. */
+struct tw_definition {
+    char *name;
+    bool is_pattern;
+    size_t index; /* in the generation, and of the functions in each VM */
+    struct tw_queue_settings queue;
+    char *key_field; /* conflation key: a member of the payload; NULL: none or by function */
+    bool has_key, has_authorize, has_transform, has_on_subscribe, has_on_unsubscribe, has_init;
+    enum tw_publish_mode publish;
+    uint64_t tick_ms;         /* 0: no tick */
+    uint64_t authorize_print; /* fingerprint of what authorize depends on */
+};
+
+struct tw_generation {
+    atomic_uint refs;
+    unsigned number; /* 1, 2, 3 ... */
+    struct tw_settings settings;
+    struct tw_definition *definitions;
+    size_t definition_count;
+    bool has_auth;
+    char *public_dir; /* absolute path of the app's public/, or NULL */
+};
+
+/* A new, empty generation with default settings and one ref, owned by the caller. */
+struct tw_generation *tw_generation_new(unsigned number);
+struct tw_generation *tw_generation_ref(struct tw_generation *generation);
+void tw_generation_unref(struct tw_generation **generation);
+
+struct tw_param {
+    struct tw_str name, value; /* borrow from the definition and from the matched name */
+};
+
+/* The definition for a channel's name: a literal one before a pattern, patterns in their order.
+ * NULL if none. `params` (of TW_MAX_PARAMS) and `count` may be NULL. Borrows. */
+const struct tw_definition *tw_generation_match(const struct tw_generation *generation,
+                                                struct tw_str name, struct tw_param *params,
+                                                size_t *count);
+/* Is `name` fit for a channel: 1 to 200 bytes of UTF-8 without control characters and '/'? */
+bool tw_channel_name_is_valid(struct tw_str name);
+/* Is this a well-formed pattern? 0, or TW_EPARSE and *why a static text. */
+int tw_pattern_check(struct tw_str pattern, bool *is_pattern, const char **why);
+
+#endif

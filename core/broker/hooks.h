@@ -1,0 +1,83 @@
+/* hooks.h: what the hub asks of the scripts. core/script implements it; the hub knows no Lua.
+ *
+ * Every function runs on the hub's thread and may take up to the script deadline. It changes
+ * nothing of the hub: what a script asks for is put into `effects` (never NULL where it is a
+ * parameter), which the caller applies if the result is 0 or TW_EDROPPED and forgets otherwise.
+ * A failing script gives TW_ESCRIPT, is logged by the implementation, and fills `failure`. */
+#ifndef TW_BROKER_HOOKS_H
+#define TW_BROKER_HOOKS_H
+
+#include "base/buf.h"
+#include "broker/effects.h"
+#include "broker/generation.h"
+
+struct tw_channel;
+
+enum tw_action { TW_ACTION_SUBSCRIBE, TW_ACTION_PUBLISH, TW_ACTION_HISTORY, TW_ACTION_PRESENCE };
+
+struct tw_failure {
+    char hook[24];     /* "transform" */
+    char script[120];  /* "channels/market.lua", relative to the app */
+    int line;          /* 0: not known */
+    char message[400]; /* the error, or the reason of a refusal */
+};
+
+struct tw_pair {
+    struct tw_str name, value;
+};
+
+/* A handshake as auth sees it. All spans borrow. */
+struct tw_auth_request {
+    struct tw_str path;                              /* percent-decoded */
+    const struct tw_pair *query, *headers, *cookies; /* header names in lower case */
+    size_t query_count, header_count, cookie_count;
+    struct tw_ip ip;
+    struct tw_str origin; /* data NULL: none */
+    const char *dialect;
+};
+
+/* What auth said: owned by the caller, all zero at first, freed by tw_auth_deinit. */
+struct tw_auth {
+    bool has_user;
+    struct tw_buf user, claims; /* claims: JSON of an object, or empty */
+    double expires;             /* unix seconds; 0: never */
+    char reason[124];           /* of a refusal */
+};
+
+struct tw_hooks {
+    /* 0: let in; TW_EREFUSED: out->reason; TW_ESCRIPT. Without auth.lua: 0, no user. */
+    int (*auth)(void *vm, const struct tw_auth_request *request, struct tw_auth *out,
+                struct tw_failure *failure);
+    /* Gives a channel its script side, channel->script, with an empty state, and runs `init`.
+     * When init fails the channel is there all the same, its state empty. */
+    int (*open)(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                struct tw_failure *failure);
+    /* Takes the script side away. */
+    void (*close)(void *vm, struct tw_channel *channel);
+    /* Like open, but with the state that `from` (a VM of another generation) holds for the channel,
+     * copied as plain data, through `migrate` if there is one. On TW_ESCRIPT the state is new (and
+     * init has run). Does not touch `from`; channel->script is then of `vm`. */
+    int (*carry)(void *vm, void *from, unsigned from_number, struct tw_channel *channel,
+                 struct tw_effects *effects, struct tw_failure *failure);
+    /* 0, TW_EREFUSED with failure->message, or TW_ESCRIPT. Without the hook: 0. */
+    int (*authorize)(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                     enum tw_action action, struct tw_failure *failure);
+    /* `client` NULL: not from a socket. 0 with *message replaced (the old ref taken, a new one
+     * owned) or as it was; TW_EDROPPED; TW_ESCRIPT. */
+    int (*transform)(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                     struct tw_message **message, struct tw_effects *effects,
+                     struct tw_failure *failure);
+    /* The conflation key by function; 0 with *key filled or empty, or TW_ESCRIPT. */
+    int (*key)(void *vm, struct tw_channel *channel, struct tw_message *message, struct tw_buf *key,
+               struct tw_failure *failure);
+    int (*on_subscribe)(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                        struct tw_effects *effects, struct tw_failure *failure);
+    int (*on_unsubscribe)(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                          struct tw_effects *effects, struct tw_failure *failure);
+    int (*tick)(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                struct tw_failure *failure);
+};
+
+void tw_auth_deinit(struct tw_auth *auth);
+
+#endif

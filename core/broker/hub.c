@@ -1,0 +1,386 @@
+/* hub.c: the way of a publish, in order; and the turn. */
+#include "broker/hub.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "broker/hub_parts.h"
+
+static bool name_matches(const struct tw_name *name, const void *key) {
+    return tw_str_eq(name->text, *(const struct tw_str *)key);
+}
+static bool channel_matches(const void *value, const void *key) {
+    return name_matches(((const struct tw_channel *)value)->name, key);
+}
+static bool topic_matches(const void *value, const void *key) {
+    return name_matches(((const struct tw_topic *)value)->name, key);
+}
+static bool client_matches(const void *value, const void *key) {
+    return ((const struct tw_client *)value)->identity->id == *(const uint64_t *)key;
+}
+
+void tw_hub_init(struct tw_hub *hub, struct tw_hubs *hubs, unsigned index,
+                 struct tw_generation *generation, void *vm, uint64_t seed, uint64_t now_ms) {
+    *hub = (struct tw_hub){.hubs = hubs, .index = index, .vm = vm, .now_ms = now_ms};
+    hub->generation = tw_generation_ref(generation);
+    tw_map_init(&hub->channels, channel_matches);
+    tw_map_init(&hub->topics, topic_matches);
+    tw_map_init(&hub->clients, client_matches);
+    tw_waits_init(&hub->waits);
+    tw_list_init(&hub->dirty);
+    tw_list_init(&hub->paused);
+    tw_list_init(&hub->retiring);
+    tw_list_init(&hub->idle_channels);
+    hub->spills = tw_alloc((hubs->workers + 1) * sizeof *hub->spills);
+    tw_rand_seed(&hub->rand, seed);
+    tw_hub_apply_settings(hub);
+    if (vm) tw_hub_open_literal_channels(hub);
+}
+
+void tw_hub_deinit(struct tw_hub *hub) {
+    struct tw_mail *mail;
+    struct tw_channel **channels = tw_hub_list_channels(hub);
+    for (size_t i = 0; channels[i]; i++)
+        tw_hub_close_channel(hub, channels[i]);
+    tw_free(channels);
+    while ((mail = tw_mail_queue_shift(&hub->self)))
+        tw_mail_free(mail);
+    for (unsigned i = 0; i <= hub->hubs->workers; i++)
+        while ((mail = tw_mail_queue_shift(&hub->spills[i])))
+            tw_mail_free(mail);
+    tw_free(hub->spills);
+    tw_free(hub->goodbyes);
+    tw_map_deinit(&hub->channels);
+    tw_map_deinit(&hub->topics);
+    tw_map_deinit(&hub->clients);
+    tw_heap_deinit(&hub->ticks);
+    tw_heap_deinit(&hub->expiries);
+    tw_effects_deinit(&hub->effects);
+    tw_generation_unref(&hub->generation);
+}
+
+unsigned tw_hub_home(const struct tw_hub *hub, const struct tw_name *name) {
+    return (unsigned)(name->hash % hub->hubs->workers);
+}
+
+/* --- a publish, 1: at the client's worker --------------------------------------------------- */
+
+static struct tw_mail *publish_mail(struct tw_name *channel, struct tw_message *message,
+                                    void *request) {
+    struct tw_mail *mail = tw_mail_new(TW_MAIL_PUBLISH);
+    mail->channel = channel;
+    mail->message = message;
+    mail->request = request;
+    return mail;
+}
+
+static int admit_publish(struct tw_hub *hub, struct tw_client *client,
+                         const struct tw_message *message) {
+    const struct tw_limits *limits = &hub->generation->settings.limits;
+    if (!tw_bucket_try_take(&client->messages, limits->messages, 1, hub->now_ms)) return TW_ERATE;
+    if (!tw_bucket_try_take(&client->bytes, limits->bytes, message->length, hub->now_ms))
+        return TW_ERATE;
+    return message->binary ? 0 : tw_json_check(tw_message_text(message), NULL);
+}
+
+int tw_hub_publish(struct tw_hub *hub, struct tw_client *client, struct tw_name *channel,
+                   struct tw_message *message, void *request) {
+    hub->stats.messages_in++;
+    int status = admit_publish(hub, client, message);
+    if (status != 0) {
+        tw_message_unref(&message);
+        tw_client_violate(client, status == TW_ERATE ? "too many messages" : "message is not JSON");
+        return status;
+    }
+    struct tw_mail *mail = publish_mail(tw_name_ref(channel), message, request);
+    mail->client = tw_identity_ref(client->identity);
+    tw_hub_post(hub, tw_hub_home(hub, channel), mail);
+    if (hub->spill_count == 0 && hub->self.count < TW_HUB_BACKLOG) return 0;
+    if (!tw_list_is_linked(&client->other)) tw_list_append(&hub->paused, &client->other);
+    return TW_EAGAIN;
+}
+
+int tw_hub_publish_from_api(struct tw_hub *hub, struct tw_str channel, struct tw_message *message,
+                            void *request) {
+    int status = 0;
+    if (!message->binary) status = tw_json_check(tw_message_text(message), NULL);
+    if (hub->is_draining) status = TW_EDRAINING;
+    if (status != 0) {
+        tw_message_unref(&message);
+        return status;
+    }
+    struct tw_name *name = tw_name_new(channel);
+    unsigned home = tw_hub_home(hub, name);
+    tw_hub_post(hub, home, publish_mail(name, message, request));
+    return 0;
+}
+
+int tw_hub_take_control(struct tw_hub *hub, struct tw_client *client) {
+    struct tw_rate rate = hub->generation->settings.limits.messages;
+    if (tw_bucket_try_take(&client->messages, rate, 1, hub->now_ms)) return 0;
+    tw_client_violate(client, "too many control frames");
+    return TW_ERATE;
+}
+
+/* --- a publish, 2: at the channel's home ---------------------------------------------------- */
+
+static void refuse(struct tw_failure *failure, const char *reason) {
+    snprintf(failure->message, sizeof failure->message, "%s", reason);
+}
+
+static int may_publish(struct tw_hub *hub, struct tw_channel *channel, const struct tw_mail *mail,
+                       struct tw_failure *failure) {
+    if (!mail->client || channel->definition->publish == TW_PUBLISH_ALWAYS) return 0;
+    refuse(failure, "clients may not publish here");
+    if (channel->definition->publish == TW_PUBLISH_NEVER) return TW_EREFUSED;
+    int status =
+        hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_PUBLISH, failure);
+    if (status == TW_ESCRIPT) hub->stats.hook_failures++;
+    return status;
+}
+
+static int find_key(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message,
+                    struct tw_failure *failure) {
+    const struct tw_definition *definition = channel->definition;
+    struct tw_str key = {0};
+    struct tw_buf buf = {0};
+    int status = 0;
+    if (definition->has_key) {
+        status = hub->hubs->hooks->key(hub->vm, channel, message, &buf, failure);
+        key = (struct tw_str){buf.data, buf.length};
+    } else if (definition->key_field && !message->binary) {
+        tw_json_member(tw_message_text(message), tw_str_of(definition->key_field), &key);
+    }
+    if (status == 0) tw_message_set_key(message, key);
+    tw_buf_deinit(&buf);
+    return status;
+}
+
+/* Everything that may refuse or change the message, before it has an offset. */
+static int prepare(struct tw_hub *hub, struct tw_channel *channel, struct tw_mail *mail,
+                   struct tw_failure *failure) {
+    int status = may_publish(hub, channel, mail, failure);
+    if (status != 0) return status;
+    if (channel->definition->has_transform) {
+        status = hub->hubs->hooks->transform(hub->vm, channel, mail->client, &mail->message,
+                                             &hub->effects, failure);
+        if (status != 0) return status;
+    }
+    return find_key(hub, channel, mail->message, failure);
+}
+
+static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message);
+
+/* One mail per worker with subscribers; this worker's own share without one. */
+static void spread(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message) {
+    for (unsigned i = 0; i < hub->hubs->workers; i++) {
+        if (channel->per_worker[i] == 0) continue;
+        if (i == hub->index) {
+            deliver(hub, channel->name, message);
+            continue;
+        }
+        struct tw_mail *mail = tw_mail_new(TW_MAIL_DELIVER);
+        mail->channel = tw_name_ref(channel->name);
+        mail->message = tw_message_ref(message);
+        tw_hub_post(hub, i, mail);
+    }
+}
+
+/* Tells the publisher, if it asked or if it was refused. */
+static void answer_publish(struct tw_hub *hub, struct tw_mail *mail,
+                           const struct tw_channel *channel, int status,
+                           const struct tw_failure *failure) {
+    bool is_refusal = status != 0 && status != TW_EDROPPED && mail->client;
+    if (!mail->request && !is_refusal) return;
+    struct tw_mail *answer = tw_mail_new(TW_MAIL_PUBLISHED);
+    answer->channel = tw_name_ref(mail->channel);
+    if (mail->client) answer->client = tw_identity_ref(mail->client);
+    answer->status = status;
+    answer->request = mail->request;
+    if (channel) {
+        answer->offset = channel->offset;
+        memcpy(answer->epoch, channel->epoch, sizeof answer->epoch);
+    }
+    if (status != 0) answer->failure = tw_hub_failure(failure);
+    tw_hub_post(hub, mail->from, answer);
+}
+
+static void order(struct tw_hub *hub, struct tw_mail *mail) {
+    struct tw_failure failure = {0};
+    int status = TW_ENOCHANNEL;
+    struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel);
+    if (channel) {
+        status = prepare(hub, channel, mail, &failure);
+        if (status == 0) {
+            mail->message->offset = ++channel->offset;
+            hub->hubs->dialect->encode(mail->message);
+            hub->stats.published++;
+            spread(hub, channel, mail->message);
+        }
+        tw_hub_touch_channel(hub, channel);
+    }
+    answer_publish(hub, mail, channel, status, &failure);
+    tw_hub_settle(hub, status, mail->depth);
+}
+
+/* --- a publish, 3: at each worker with subscribers ------------------------------------------ */
+
+static void push(struct tw_hub *hub, struct tw_client *client, struct tw_sub *sub,
+                 struct tw_parcel *parcel, uint64_t *dropped) {
+    uint32_t max_bytes = hub->generation->settings.queue_bytes;
+    size_t frame = (size_t)parcel->message->header + parcel->message->length;
+    if (client->is_closing) return;
+    /* Full only because this turn brought much: a peer that reads must lose nothing. */
+    if (!client->is_blocked && tw_outbox_is_full(&client->outbox, sub, frame, max_bytes))
+        client->ops->flush(client);
+    switch (tw_outbox_push(&client->outbox, sub, parcel, max_bytes, dropped)) {
+    case TW_PUSHED:
+        hub->stats.messages_out++;
+        tw_client_mark_dirty(client);
+        break;
+    case TW_PUSH_REFUSED:
+        break;
+    case TW_PUSH_TOO_SLOW:
+        hub->stats.too_slow++;
+        client->ops->on_close(client, 4431, "too slow", true);
+        break;
+    }
+}
+
+static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message) {
+    struct tw_topic *topic = tw_hub_find_topic(hub, name);
+    if (!topic) return;
+    struct tw_parcel *parcel = tw_parcel_new(message);
+    for (uint32_t i = 0; i < topic->count; i++)
+        push(hub, topic->subs[i]->client, topic->subs[i], parcel, &topic->dropped);
+    tw_parcel_unref(parcel);
+}
+
+/* A message for one client alone: by the rules of its first subscription. */
+static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
+    uint64_t dropped = 0;
+    if (!client || client->is_closing) return;
+    struct tw_sub *sub = client->subs && client->subs->topic ? client->subs : NULL;
+    struct tw_parcel *parcel = tw_parcel_new(mail->message);
+    push(hub, client, sub, parcel, sub ? &sub->topic->dropped : &dropped);
+    tw_parcel_unref(parcel);
+}
+
+/* --- a publish, 4: the end of the turn ------------------------------------------------------ */
+
+static void flush_dirty(struct tw_hub *hub) {
+    struct tw_list *node;
+    while ((node = tw_list_shift(&hub->dirty))) {
+        struct tw_client *client = TW_CONTAINER(node, struct tw_client, dirty);
+        if (!client->is_blocked) client->ops->flush(client);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+static void on_published(struct tw_hub *hub, const struct tw_mail *mail) {
+    if (!mail->client) {
+        if (hub->on_answer) hub->on_answer(hub, mail);
+        return;
+    }
+    struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
+    if (!client || client->is_closing) return;
+    /* A script that fails is not the client's fault. */
+    if (mail->status == TW_EREFUSED || mail->status == TW_ENOCHANNEL)
+        tw_client_violate(client, "publishing is not allowed");
+    if (!client->is_closing) client->ops->on_published(client, mail);
+}
+
+static void on_disconnect(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
+    if (client && !client->is_closing)
+        client->ops->on_close(client, mail->code, mail->failure->message, false);
+}
+
+void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
+    switch (mail->kind) {
+    case TW_MAIL_SUBSCRIBE:
+        tw_hub_on_subscribe(hub, mail);
+        break;
+    case TW_MAIL_UNSUBSCRIBE:
+        tw_hub_on_unsubscribe(hub, mail);
+        break;
+    case TW_MAIL_PUBLISH:
+        order(hub, mail);
+        break;
+    case TW_MAIL_SUBSCRIBED:
+        tw_hub_on_subscribed(hub, mail);
+        break;
+    case TW_MAIL_PUBLISHED:
+        on_published(hub, mail);
+        break;
+    case TW_MAIL_DELIVER:
+        deliver(hub, mail->channel, mail->message);
+        break;
+    case TW_MAIL_ASK_AGAIN:
+        tw_hub_on_ask_again(hub, mail);
+        break;
+    case TW_MAIL_GONE:
+        tw_hub_on_gone(hub, mail);
+        break;
+    case TW_MAIL_SEND:
+        send_to(hub, mail);
+        break;
+    case TW_MAIL_DISCONNECT:
+        on_disconnect(hub, mail);
+        break;
+    case TW_MAIL_CALL:
+        mail->call(hub, mail);
+        break;
+    }
+    tw_mail_free(mail);
+}
+
+static void run_deadlines(struct tw_hub *hub) {
+    struct tw_wait *wait;
+    while ((wait = tw_waits_expired(&hub->waits, hub->now_ms))) {
+        struct tw_client *client = TW_CONTAINER(wait, struct tw_client, wait);
+        client->ops->on_deadline(client, wait->kind);
+    }
+}
+
+static void close_expired(struct tw_hub *hub) {
+    struct tw_heap_node *node;
+    while ((node = tw_heap_first(&hub->expiries)) && node->at_ms <= hub->now_ms) {
+        struct tw_client *client = TW_CONTAINER(node, struct tw_client, expiry);
+        tw_heap_remove(&hub->expiries, node);
+        if (!client->is_closing) client->ops->on_close(client, 4401, "token expired", false);
+    }
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
+    hub->now_ms = now_ms;
+    tw_hub_take_mail(hub);
+    run_deadlines(hub);
+    close_expired(hub);
+    tw_hub_run_ticks(hub);
+    tw_hub_say_goodbyes(hub);
+    tw_hub_reap_channels(hub);
+    flush_dirty(hub);
+    tw_hub_end_retired(hub);
+    const struct tw_heap_node *tick = tw_heap_first(&hub->ticks);
+    uint64_t next = earliest(tw_waits_next_ms(&hub->waits), tw_hub_next_goodbye_ms(hub));
+    const struct tw_heap_node *expiry = tw_heap_first(&hub->expiries);
+    if (tick) next = earliest(next, tick->at_ms);
+    if (expiry) next = earliest(next, expiry->at_ms);
+    if (!tw_list_is_empty(&hub->idle_channels)) next = earliest(next, now_ms + TW_CHANNEL_IDLE_MS);
+    return tw_hub_is_busy(hub) ? now_ms : next;
+}
+
+bool tw_hub_is_busy(const struct tw_hub *hub) {
+    return hub->self.head != NULL || !tw_list_is_empty(&hub->dirty);
+}

@@ -1,0 +1,34 @@
+/* hub_drain.c: goodbyes, spread over a window so that the clients do not come back all at once. */
+#include "base/mem.h"
+#include "broker/hub_parts.h"
+
+void tw_hub_drain(struct tw_hub *hub, uint64_t window_ms) {
+    size_t at = 0;
+    struct tw_client *client;
+    if (hub->is_draining) return;
+    hub->is_draining = true;
+    hub->drain_since_ms = hub->now_ms;
+    hub->drain_window_ms = window_ms;
+    hub->goodbyes = tw_alloc((hub->clients.count + 1) * sizeof *hub->goodbyes);
+    while ((client = tw_map_next(&hub->clients, &at)))
+        hub->goodbyes[hub->goodbye_count++] = client->identity->id;
+}
+
+void tw_hub_say_goodbyes(struct tw_hub *hub) {
+    uint64_t passed_ms = hub->now_ms - hub->drain_since_ms;
+    size_t due = hub->goodbye_count;
+    if (passed_ms < hub->drain_window_ms)
+        due = (size_t)((hub->goodbye_count * passed_ms + hub->drain_window_ms) /
+                       hub->drain_window_ms);
+    for (; hub->goodbye_next < due && hub->goodbye_next < hub->goodbye_count; hub->goodbye_next++) {
+        struct tw_client *client = tw_hub_find_client(hub, hub->goodbyes[hub->goodbye_next]);
+        if (client && !client->is_closing)
+            client->ops->on_close(client, 1001, "server is going away", false);
+    }
+}
+
+uint64_t tw_hub_next_goodbye_ms(const struct tw_hub *hub) {
+    if (hub->goodbye_next >= hub->goodbye_count) return UINT64_MAX;
+    return hub->drain_since_ms + (hub->goodbye_next * hub->drain_window_ms) / hub->goodbye_count +
+           1;
+}

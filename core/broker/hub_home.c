@@ -1,0 +1,136 @@
+/* hub_home.c: channels at their home: made, found, ticked, let go; and the effects of their hooks.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "broker/hub_parts.h"
+
+struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name *name) {
+    return tw_map_get(&hub->channels, name->hash, &name->text);
+}
+
+struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name) {
+    struct tw_failure failure = {0};
+    struct tw_channel *channel = tw_hub_find_channel(hub, name);
+    if (channel) return channel;
+    if (!tw_channel_name_is_valid(name->text)) return NULL;
+    if (!tw_generation_match(hub->generation, name->text, NULL, NULL)) return NULL;
+    channel = tw_channel_new(name, hub->hubs->workers, &hub->rand);
+    tw_channel_bind(channel, hub->generation);
+    tw_map_add(&hub->channels, name->hash, channel);
+    int status = hub->hubs->hooks->open(hub->vm, channel, &hub->effects, &failure);
+    tw_hub_arm_tick(hub, channel);
+    tw_hub_touch_channel(hub, channel);
+    tw_hub_settle(hub, status, 0);
+    return channel;
+}
+
+struct tw_channel **tw_hub_list_channels(struct tw_hub *hub) {
+    size_t count = 0, at = 0;
+    struct tw_channel *channel,
+        **all = tw_alloc((hub->channels.count + 1) * sizeof(struct tw_channel *));
+    while ((channel = tw_map_next(&hub->channels, &at)))
+        all[count++] = channel;
+    return all;
+}
+
+void tw_hub_open_literal_channels(struct tw_hub *hub) {
+    const struct tw_generation *generation = hub->generation;
+    for (size_t i = 0; i < generation->definition_count; i++) {
+        if (generation->definitions[i].is_pattern) continue;
+        struct tw_name *name = tw_name_new(tw_str_of(generation->definitions[i].name));
+        if (tw_hub_home(hub, name) == hub->index) tw_hub_open_channel(hub, name);
+        tw_name_unref(&name);
+    }
+}
+
+void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel) {
+    if (hub->vm && channel->script) hub->hubs->hooks->close(hub->vm, channel);
+    tw_heap_remove(&hub->ticks, &channel->tick);
+    tw_map_remove(&hub->channels, channel->name->hash, &channel->name->text);
+    tw_channel_free(channel);
+}
+
+void tw_hub_touch_channel(struct tw_hub *hub, struct tw_channel *channel) {
+    tw_list_remove(&channel->idle);
+    if (channel->subscribers > 0 || !channel->definition->is_pattern) return;
+    channel->idle_since_ms = hub->now_ms;
+    tw_list_append(&hub->idle_channels, &channel->idle);
+}
+
+void tw_hub_reap_channels(struct tw_hub *hub) {
+    while (!tw_list_is_empty(&hub->idle_channels)) {
+        struct tw_channel *channel = TW_CONTAINER(hub->idle_channels.next, struct tw_channel, idle);
+        if (hub->now_ms - channel->idle_since_ms < TW_CHANNEL_IDLE_MS) return;
+        tw_hub_close_channel(hub, channel);
+    }
+}
+
+/* --- ticks ------------------------------------------------------------------------------------ */
+
+void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel) {
+    uint64_t every_ms = channel->definition->tick_ms;
+    tw_heap_remove(&hub->ticks, &channel->tick);
+    if (every_ms) tw_heap_add(&hub->ticks, &channel->tick, hub->now_ms + every_ms);
+}
+
+/* A tick that is late by whole periods does not catch up. */
+void tw_hub_run_ticks(struct tw_hub *hub) {
+    struct tw_heap_node *node;
+    while ((node = tw_heap_first(&hub->ticks)) && node->at_ms <= hub->now_ms) {
+        struct tw_channel *channel = TW_CONTAINER(node, struct tw_channel, tick);
+        struct tw_failure failure = {0};
+        uint64_t every_ms = channel->definition->tick_ms, next = node->at_ms + every_ms;
+        tw_heap_remove(&hub->ticks, node);
+        tw_heap_add(&hub->ticks, node, next > hub->now_ms ? next : hub->now_ms + every_ms);
+        int status = hub->hubs->hooks->tick(hub->vm, channel, &hub->effects, &failure);
+        tw_hub_settle(hub, status, 0);
+    }
+}
+
+/* --- effects ---------------------------------------------------------------------------------- */
+
+static void apply_publish(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {
+    if (depth >= TW_HUB_MAX_DEPTH || hub->self.count + hub->spill_count >= TW_HUB_MAX_BACKLOG) {
+        tw_log(TW_LOG_ERROR, "hub", "publish of a handler dropped channel=%.*s reason=%s",
+               TW_STR_ARG(effect->channel->text),
+               depth >= TW_HUB_MAX_DEPTH ? "handlers-publish-in-a-circle" : "backlog");
+        return;
+    }
+    struct tw_mail *mail = tw_mail_new(TW_MAIL_PUBLISH);
+    mail->channel = tw_name_ref(effect->channel);
+    mail->message = tw_message_ref(effect->message);
+    mail->depth = (uint8_t)(depth + 1);
+    tw_hub_post(hub, tw_hub_home(hub, effect->channel), mail);
+}
+
+static void apply_to_client(struct tw_hub *hub, struct tw_effect *effect) {
+    bool is_send = effect->kind == TW_EFFECT_SEND;
+    struct tw_mail *mail = tw_mail_new(is_send ? TW_MAIL_SEND : TW_MAIL_DISCONNECT);
+    mail->client = tw_identity_ref(effect->client);
+    if (is_send) {
+        hub->hubs->dialect->encode(effect->message);
+        mail->message = tw_message_ref(effect->message);
+    } else {
+        mail->code = effect->code;
+        mail->failure = TW_NEW(struct tw_failure);
+        memcpy(mail->failure->message, effect->reason, sizeof effect->reason);
+    }
+    tw_hub_post(hub, effect->client->worker, mail);
+}
+
+void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth) {
+    if (status == TW_ESCRIPT) hub->stats.hook_failures++;
+    for (size_t i = 0; i < hub->effects.count; i++) {
+        struct tw_effect *effect = &hub->effects.items[i];
+        if (status != 0 && status != TW_EDROPPED) break;
+        if (effect->kind == TW_EFFECT_PUBLISH) {
+            apply_publish(hub, effect, depth);
+        } else {
+            apply_to_client(hub, effect);
+        }
+    }
+    tw_effects_rewind(&hub->effects, 0);
+}

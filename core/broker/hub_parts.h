@@ -1,0 +1,52 @@
+/* hub_parts.h: what the files of the hub know of each other. Private to hub*.c. */
+#ifndef TW_BROKER_HUB_PARTS_H
+#define TW_BROKER_HUB_PARTS_H
+
+#include "broker/hub.h"
+
+/* hub_mail.c */
+struct tw_mail *tw_mail_queue_shift(struct tw_mail_queue *queue);
+void tw_mail_queue_append(struct tw_mail_queue *queue, struct tw_mail *mail);
+/* Takes the mail from the boxes and from itself; hands each to tw_hub_handle. */
+void tw_hub_take_mail(struct tw_hub *hub);
+/* A copy of the failure for a mail; owned. */
+struct tw_failure *tw_hub_failure(const struct tw_failure *failure);
+
+/* hub.c: does what the mail says; takes it. */
+void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail);
+
+/* hub_home.c: channels at their home. */
+struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name *name);
+/* Finds it or makes it by its definition; NULL: there is none. */
+struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name);
+/* All of them and a NULL behind; owned (tw_free), for loops that close channels. */
+struct tw_channel **tw_hub_list_channels(struct tw_hub *hub);
+void tw_hub_open_literal_channels(struct tw_hub *hub);
+void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel);
+void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel);
+/* Ends a hook call: applies its effects if it went well, else forgets them and counts. */
+void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth);
+void tw_hub_run_ticks(struct tw_hub *hub);
+void tw_hub_reap_channels(struct tw_hub *hub);
+/* Starts (or ends) the idle time of a channel made by a pattern. */
+void tw_hub_touch_channel(struct tw_hub *hub, struct tw_channel *channel);
+
+/* hub_subscribe.c */
+void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail);
+void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail);
+void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail);
+void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail);
+void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail);
+struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name);
+struct tw_client *tw_hub_find_client(struct tw_hub *hub, uint64_t id);
+/* Ends the subscriptions of clients that retired. */
+void tw_hub_end_retired(struct tw_hub *hub);
+
+/* hub_swap.c: what the hub reads once from its settings. */
+void tw_hub_apply_settings(struct tw_hub *hub);
+
+/* hub_drain.c */
+void tw_hub_say_goodbyes(struct tw_hub *hub);
+uint64_t tw_hub_next_goodbye_ms(const struct tw_hub *hub);
+
+#endif

@@ -1,0 +1,223 @@
+/* hub_subscribe.c: clients join and leave; subscriptions begin and end.
+ *
+ *   client's worker            home
+ *   subscribe (pending) ---->  authorize; count the worker's subscriber
+ *   topic, active       <----  subscribed: what is published from here on comes behind this answer
+ *   unsubscribe         ---->  uncount, on_unsubscribe
+ */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "broker/hub_parts.h"
+
+struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name) {
+    return tw_map_get(&hub->topics, name->hash, &name->text);
+}
+
+static uint64_t mix(uint64_t id) {
+    id ^= id >> 33;
+    id *= 0xff51afd7ed558ccdu;
+    return id ^ id >> 33;
+}
+
+struct tw_client *tw_hub_find_client(struct tw_hub *hub, uint64_t id) {
+    return tw_map_get(&hub->clients, mix(id), &id);
+}
+
+uint64_t tw_hub_client_id(struct tw_hub *hub) {
+    /* 12 bits of worker, 52 random ones. */
+    uint64_t id = (uint64_t)hub->index << 52 | (tw_rand_next(&hub->rand) & 0xfffffffffffff);
+    return tw_hub_find_client(hub, id) ? tw_hub_client_id(hub) : id;
+}
+
+void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identity *identity,
+                 double expires) {
+    client->identity = identity;
+    if (expires > 0) {
+        double at_ms = expires * 1000.0 - (double)hub->hubs->wall_offset_ms;
+        tw_heap_add(&hub->expiries, &client->expiry, at_ms > 0 ? (uint64_t)at_ms : 0);
+    }
+    tw_map_add(&hub->clients, mix(identity->id), client);
+}
+
+/* --- at the client's worker ------------------------------------------------------------------- */
+
+static struct tw_mail *sub_mail(enum tw_mail_kind kind, const struct tw_sub *sub) {
+    struct tw_mail *mail = tw_mail_new(kind);
+    mail->channel = tw_name_ref(sub->name);
+    mail->client = tw_identity_ref(sub->client->identity);
+    return mail;
+}
+
+int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str channel) {
+    if (client->sub_count >= hub->generation->settings.limits.channels_per_client) return TW_EFULL;
+    struct tw_sub *sub = TW_NEW(struct tw_sub);
+    sub->client = client;
+    sub->name = tw_name_new(channel);
+    sub->next = client->subs;
+    client->subs = sub;
+    client->sub_count++;
+    tw_hub_post(hub, tw_hub_home(hub, sub->name), sub_mail(TW_MAIL_SUBSCRIBE, sub));
+    return 0;
+}
+
+static void leave_topic(struct tw_hub *hub, struct tw_sub *sub) {
+    struct tw_topic *topic = sub->topic;
+    struct tw_mail *mail = sub_mail(TW_MAIL_UNSUBSCRIBE, sub);
+    mail->dropped = topic->dropped;
+    topic->dropped = 0;
+    tw_topic_remove(topic, sub);
+    if (topic->count == 0) {
+        tw_map_remove(&hub->topics, topic->name->hash, &topic->name->text);
+        tw_topic_free(topic);
+    }
+    tw_hub_post(hub, tw_hub_home(hub, sub->name), mail);
+}
+
+static void end_sub(struct tw_hub *hub, struct tw_sub *sub) {
+    struct tw_sub **link = &sub->client->subs;
+    while (*link != sub)
+        link = &(*link)->next;
+    *link = sub->next;
+    sub->client->sub_count--;
+    tw_outbox_orphan(&sub->client->outbox, sub);
+    if (sub->state == TW_SUB_ACTIVE) leave_topic(hub, sub);
+    tw_name_unref(&sub->name);
+    tw_free(sub);
+}
+
+static struct tw_sub *find_sub(const struct tw_client *client, const struct tw_name *name) {
+    struct tw_sub *sub = client->subs;
+    while (sub && !tw_str_eq(sub->name->text, name->text))
+        sub = sub->next;
+    return sub;
+}
+
+static struct tw_topic *join_topic(struct tw_hub *hub, struct tw_sub *sub) {
+    struct tw_topic *topic = tw_hub_find_topic(hub, sub->name);
+    if (!topic) {
+        const struct tw_definition *definition =
+            tw_generation_match(hub->generation, sub->name->text, NULL, NULL);
+        topic = tw_topic_new(sub->name,
+                             definition ? definition->queue : hub->generation->settings.queue);
+        tw_map_add(&hub->topics, topic->name->hash, topic);
+    }
+    tw_topic_add(topic, sub);
+    return topic;
+}
+
+void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
+    struct tw_sub *sub = client && !client->is_closing ? find_sub(client, mail->channel) : NULL;
+    if (mail->ask_again) {
+        if (sub && mail->status != 0)
+            client->ops->on_close(client, 4403, "no longer allowed", false);
+        return;
+    }
+    if (!sub || sub->state == TW_SUB_ACTIVE) {
+        /* It left while the home was asked: the home counts it, so it must hear of it. */
+        if (mail->status != 0) return;
+        struct tw_mail *bye = tw_mail_new(TW_MAIL_UNSUBSCRIBE);
+        bye->channel = tw_name_ref(mail->channel);
+        bye->client = tw_identity_ref(mail->client);
+        tw_hub_post(hub, tw_hub_home(hub, mail->channel), bye);
+        return;
+    }
+    if (mail->status == 0) join_topic(hub, sub);
+    client->ops->on_subscribed(client, sub, mail);
+    if (mail->status != 0) end_sub(hub, sub);
+}
+
+void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_topic *topic = tw_hub_find_topic(hub, mail->channel);
+    for (uint32_t i = 0; topic && i < topic->count; i++) {
+        if (topic->subs[i]->client->is_closing) continue;
+        struct tw_mail *again = sub_mail(TW_MAIL_SUBSCRIBE, topic->subs[i]);
+        again->ask_again = true;
+        tw_hub_post(hub, tw_hub_home(hub, mail->channel), again);
+    }
+}
+
+void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_topic *topic = tw_hub_find_topic(hub, mail->channel);
+    for (uint32_t i = 0; topic && i < topic->count; i++) {
+        struct tw_client *client = topic->subs[i]->client;
+        if (!client->is_closing) client->ops->on_close(client, 4404, "channel gone", false);
+    }
+}
+
+void tw_hub_end_retired(struct tw_hub *hub) {
+    struct tw_list *node;
+    while ((node = tw_list_shift(&hub->retiring))) {
+        struct tw_client *client = TW_CONTAINER(node, struct tw_client, other);
+        while (client->subs)
+            end_sub(hub, client->subs);
+    }
+}
+
+void tw_hub_leave(struct tw_hub *hub, struct tw_client *client) {
+    tw_list_remove(&client->other);
+    tw_list_remove(&client->dirty);
+    tw_wait_stop(&client->wait);
+    tw_heap_remove(&hub->expiries, &client->expiry);
+    client->is_closing = true;
+    while (client->subs)
+        end_sub(hub, client->subs);
+    if (!client->identity) return;
+    uint64_t id = client->identity->id;
+    if (tw_hub_find_client(hub, id) == client) tw_map_remove(&hub->clients, mix(id), &id);
+}
+
+/* --- at the home ------------------------------------------------------------------------------ */
+
+static struct tw_mail *subscribed(const struct tw_mail *mail, const struct tw_channel *channel,
+                                  int status, const struct tw_failure *failure) {
+    struct tw_mail *answer = tw_mail_new(TW_MAIL_SUBSCRIBED);
+    answer->channel = tw_name_ref(mail->channel);
+    answer->client = tw_identity_ref(mail->client);
+    answer->ask_again = mail->ask_again;
+    answer->status = status;
+    if (status != 0) answer->failure = tw_hub_failure(failure);
+    if (channel) {
+        answer->offset = channel->offset;
+        memcpy(answer->epoch, channel->epoch, sizeof answer->epoch);
+    }
+    return answer;
+}
+
+void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
+    const struct tw_hooks *hooks = hub->hubs->hooks;
+    struct tw_failure failure = {0};
+    int status = TW_ENOCHANNEL;
+    struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel);
+    if (channel)
+        status = hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_SUBSCRIBE, &failure);
+    if (status == TW_ESCRIPT) hub->stats.hook_failures++;
+    bool is_new = status == 0 && !mail->ask_again;
+    if (is_new) {
+        channel->per_worker[mail->from]++;
+        channel->subscribers++;
+        tw_hub_touch_channel(hub, channel);
+    }
+    tw_hub_post(hub, mail->from, subscribed(mail, channel, status, &failure));
+    if (!is_new || !channel->definition->has_on_subscribe) return;
+    status = hooks->on_subscribe(hub->vm, channel, mail->client, &hub->effects, &failure);
+    tw_hub_settle(hub, status, mail->depth);
+}
+
+void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_failure failure = {0};
+    struct tw_channel *channel = tw_hub_find_channel(hub, mail->channel);
+    if (!channel) return; /* gone by a reload */
+    if (!TW_CHECK(channel->per_worker[mail->from] > 0)) return;
+    channel->per_worker[mail->from]--;
+    channel->subscribers--;
+    channel->dropped += mail->dropped;
+    tw_hub_touch_channel(hub, channel);
+    if (!channel->definition->has_on_unsubscribe) return;
+    int status =
+        hub->hubs->hooks->on_unsubscribe(hub->vm, channel, mail->client, &hub->effects, &failure);
+    tw_hub_settle(hub, status, mail->depth);
+}

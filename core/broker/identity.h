@@ -1,0 +1,32 @@
+/* identity.h: who a client is. Immutable, counted atomically: the client's worker, its channels'
+ * homes and mails under way share one. */
+#ifndef TW_BROKER_IDENTITY_H
+#define TW_BROKER_IDENTITY_H
+
+#include <stdatomic.h>
+
+#include "base/ip.h"
+#include "base/str.h"
+
+#define TW_CLIENT_ID_SIZE 17 /* 16 hex digits and a NUL */
+
+struct tw_identity {
+    atomic_uint refs;
+    uint16_t worker; /* where the client lives */
+    bool has_user;
+    uint64_t id; /* unique in the process */
+    struct tw_ip ip;
+    struct tw_str user;   /* points behind the struct */
+    struct tw_str claims; /* JSON of an object, behind the struct; empty: none */
+};
+
+/* Copies user (data NULL: none) and claims. One ref, owned. */
+struct tw_identity *tw_identity_new(uint64_t id, unsigned worker, const struct tw_ip *ip,
+                                    struct tw_str user, struct tw_str claims);
+struct tw_identity *tw_identity_ref(struct tw_identity *identity);
+void tw_identity_unref(struct tw_identity **identity);
+void tw_client_id_format(uint64_t id, char out[TW_CLIENT_ID_SIZE]);
+/* 0 or TW_EPARSE. */
+int tw_client_id_parse(struct tw_str text, uint64_t *out);
+
+#endif

@@ -1,0 +1,54 @@
+/* mail.h: what hubs send each other. A mail has one owner, who passes it on or frees it.
+ *
+ * Two lanes. Up: to a channel's home, from clients' workers; bounded, a full lane pushes back on
+ * the sockets that feed it. Down: to clients' workers; always drained, and draining it never makes
+ * new mail that could wait for a bound, so nothing can lock. */
+#ifndef TW_BROKER_MAIL_H
+#define TW_BROKER_MAIL_H
+
+#include "broker/channel.h"
+#include "broker/hooks.h"
+
+enum tw_mail_kind {
+    /* up */
+    TW_MAIL_SUBSCRIBE,   /* channel, client, ask_again: the client is subscribed already */
+    TW_MAIL_UNSUBSCRIBE, /* channel, client, dropped */
+    TW_MAIL_PUBLISH,     /* channel, client or NULL, message, request, depth */
+    /* down */
+    TW_MAIL_SUBSCRIBED, /* answer: channel, client, status, failure, epoch, offset, ask_again */
+    TW_MAIL_PUBLISHED,  /* answer: channel, client or NULL, status, failure, epoch, offset, request
+                         */
+    TW_MAIL_DELIVER,    /* channel, message */
+    TW_MAIL_ASK_AGAIN,  /* channel: have each subscriber authorized again */
+    TW_MAIL_GONE,       /* channel: close its subscribers with 4404 */
+    TW_MAIL_SEND,       /* client, message */
+    TW_MAIL_DISCONNECT, /* client, code, failure.message = reason */
+    TW_MAIL_CALL        /* call(hub, mail) on the receiver's thread; is_up chooses the lane */
+};
+
+struct tw_hub;
+
+struct tw_mail {
+    struct tw_mail *next;
+    enum tw_mail_kind kind;
+    uint16_t from; /* the sender's index */
+    uint8_t depth; /* how many handlers a publish is away from the outside world */
+    bool is_up;    /* the lane; set by tw_mail_new */
+    bool ask_again;
+    int status;
+    unsigned code;
+    struct tw_name *channel;    /* ref */
+    struct tw_identity *client; /* ref */
+    struct tw_message *message; /* ref */
+    void *request;              /* the asker's, given back in the answer */
+    uint64_t offset, dropped;
+    char epoch[TW_EPOCH_SIZE];
+    struct tw_failure *failure;                             /* owned, or NULL */
+    void (*call)(struct tw_hub *hub, struct tw_mail *mail); /* TW_MAIL_CALL */
+};
+
+struct tw_mail *tw_mail_new(enum tw_mail_kind kind);
+/* Drops its refs. */
+void tw_mail_free(struct tw_mail *mail);
+
+#endif

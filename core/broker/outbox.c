@@ -1,0 +1,270 @@
+/* outbox.c: the two lanes of one client.
+ *
+ * The data lane is a ring of 16-byte entries. A dropped entry becomes dead in its place (parcel
+ * NULL); dead ones at the head go at once, the others when the ring would grow. */
+#include "broker/outbox.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "broker/topic.h"
+
+struct tw_parcel *tw_parcel_new(struct tw_message *message) {
+    struct tw_parcel *parcel = TW_NEW(struct tw_parcel);
+    parcel->message = tw_message_ref(message);
+    parcel->refs = 1;
+    return parcel;
+}
+
+void tw_parcel_unref(struct tw_parcel *parcel) {
+    if (--parcel->refs > 0) return;
+    tw_message_unref(&parcel->message);
+    tw_free(parcel);
+}
+
+static struct tw_entry *entry_at(const struct tw_outbox *outbox, uint32_t i) {
+    return &outbox->ring[(outbox->head + i) & (outbox->capacity - 1)];
+}
+
+static uint32_t frame_bytes(const struct tw_entry *entry) {
+    return entry->parcel->message->header + entry->parcel->message->length;
+}
+
+void tw_outbox_init(struct tw_outbox *outbox) {
+    memset(outbox, 0, sizeof *outbox);
+    outbox->ring = outbox->places;
+    outbox->capacity = TW_OUTBOX_INLINE;
+}
+
+/* The entry stays in the ring, dead. */
+static void kill_entry(struct tw_outbox *outbox, struct tw_entry *entry) {
+    outbox->bytes -= frame_bytes(entry);
+    if (entry->sub) entry->sub->queued--;
+    tw_parcel_unref(entry->parcel);
+    *entry = (struct tw_entry){0};
+    outbox->dead++;
+}
+
+static void trim_head(struct tw_outbox *outbox) {
+    while (outbox->count > 0 && !entry_at(outbox, 0)->parcel) {
+        outbox->head = (outbox->head + 1) & (outbox->capacity - 1);
+        outbox->count--;
+        outbox->dead--;
+    }
+}
+
+/* Drops what is queued, but for a half-written frame; of one sub, or of all (NULL). */
+static void drop_entries(struct tw_outbox *outbox, const struct tw_sub *sub) {
+    for (uint32_t i = outbox->sent ? 1 : 0; i < outbox->count; i++) {
+        struct tw_entry *entry = entry_at(outbox, i);
+        if (entry->parcel && (!sub || entry->sub == sub)) kill_entry(outbox, entry);
+    }
+    trim_head(outbox);
+}
+
+void tw_outbox_deinit(struct tw_outbox *outbox) {
+    outbox->sent = 0;
+    drop_entries(outbox, NULL);
+    tw_buf_deinit(&outbox->control);
+    tw_free(outbox->final);
+    if (outbox->ring != outbox->places) tw_free(outbox->ring);
+    tw_outbox_init(outbox);
+}
+
+int tw_outbox_try_control(struct tw_outbox *outbox, const void *bytes, size_t length) {
+    if (outbox->final) return TW_ECLOSED;
+    if (outbox->control.length + length > TW_OUTBOX_MAX_CONTROL) return TW_EFULL;
+    return tw_buf_try_append(&outbox->control, bytes, length);
+}
+
+bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub, size_t frame,
+                       uint32_t max_bytes) {
+    if (sub && sub->topic && sub->queued >= sub->topic->queue.size) return true;
+    return outbox->bytes > 0 && outbox->bytes + frame > max_bytes;
+}
+
+/* Moves the live entries together, into a ring twice as large if fewer than half are dead. */
+static bool make_room(struct tw_outbox *outbox) {
+    if (outbox->count < outbox->capacity) return true;
+    uint32_t capacity = outbox->dead * 2 > outbox->count ? outbox->capacity : outbox->capacity * 2;
+    struct tw_entry *ring = tw_try_alloc(capacity * sizeof *ring);
+    if (!ring) return false;
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < outbox->count; i++)
+        if (entry_at(outbox, i)->parcel) ring[live++] = *entry_at(outbox, i);
+    if (outbox->ring != outbox->places) tw_free(outbox->ring);
+    outbox->ring = ring;
+    outbox->capacity = capacity;
+    outbox->count = live;
+    outbox->head = outbox->dead = 0;
+    return true;
+}
+
+/* The first entry of the sub, oldest first; NULL if there is none. */
+static struct tw_entry *oldest_of(const struct tw_outbox *outbox, const struct tw_sub *sub) {
+    for (uint32_t i = 0; i < outbox->count; i++)
+        if (entry_at(outbox, i)->parcel && entry_at(outbox, i)->sub == sub)
+            return entry_at(outbox, i);
+    return NULL;
+}
+
+/* The newest entry of the sub with the same key; NULL if there is none. */
+static struct tw_entry *same_key(const struct tw_outbox *outbox, const struct tw_sub *sub,
+                                 const struct tw_message *message) {
+    if (message->key_length == 0) return NULL;
+    for (uint32_t i = outbox->count; i-- > 0;) {
+        struct tw_entry *entry = entry_at(outbox, i);
+        if (entry->sub != sub || !entry->parcel) continue;
+        const struct tw_message *other = entry->parcel->message;
+        if (other->key_hash == message->key_hash && other->key_length == message->key_length &&
+            memcmp(other->key, message->key, message->key_length) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+/* Puts the newer message into the place of the older one. */
+static void replace(struct tw_outbox *outbox, struct tw_entry *entry, struct tw_parcel *parcel) {
+    outbox->bytes -= frame_bytes(entry);
+    tw_parcel_unref(entry->parcel);
+    parcel->refs++;
+    entry->parcel = parcel;
+    outbox->bytes += frame_bytes(entry);
+}
+
+static bool append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel) {
+    if (!make_room(outbox)) return false;
+    struct tw_entry *entry = entry_at(outbox, outbox->count++);
+    *entry = (struct tw_entry){parcel, sub};
+    parcel->refs++;
+    outbox->bytes += frame_bytes(entry);
+    if (sub) sub->queued++;
+    return true;
+}
+
+/* Drops the sub's oldest until the new frame fits. False if others hold the room. */
+static bool drop_oldest(struct tw_outbox *outbox, struct tw_sub *sub, size_t frame,
+                        uint32_t max_bytes, uint64_t *dropped) {
+    while (tw_outbox_is_full(outbox, sub, frame, max_bytes)) {
+        struct tw_entry *entry = oldest_of(outbox, sub);
+        if (!entry) return false;
+        kill_entry(outbox, entry);
+        trim_head(outbox);
+        ++*dropped;
+    }
+    return true;
+}
+
+enum tw_push tw_outbox_push(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel,
+                            uint32_t max_bytes, uint64_t *dropped) {
+    const struct tw_message *message = parcel->message;
+    size_t frame = (size_t)message->header + message->length;
+    enum tw_overflow overflow = sub && sub->topic ? sub->topic->queue.overflow : TW_DROP_OLDEST;
+    struct tw_entry *entry;
+    if (outbox->final) return TW_PUSH_REFUSED;
+    if (tw_outbox_is_full(outbox, sub, frame, max_bytes)) {
+        if (overflow == TW_DISCONNECT) return TW_PUSH_TOO_SLOW;
+        if (overflow == TW_CONFLATE && (entry = same_key(outbox, sub, message))) {
+            replace(outbox, entry, parcel);
+            ++*dropped;
+            return TW_PUSHED;
+        }
+        if (overflow == TW_DROP_NEWEST || !drop_oldest(outbox, sub, frame, max_bytes, dropped))
+            goto refused;
+    }
+    if (append(outbox, sub, parcel)) return TW_PUSHED;
+refused:
+    ++*dropped;
+    return TW_PUSH_REFUSED;
+}
+
+void tw_outbox_finish(struct tw_outbox *outbox, const void *final, size_t length, bool discard) {
+    if (outbox->final) return;
+    if (discard) drop_entries(outbox, NULL);
+    outbox->final = tw_memdup(final, length);
+    outbox->final_length = (uint8_t)length;
+}
+
+void tw_outbox_forget(struct tw_outbox *outbox, struct tw_sub *sub) {
+    drop_entries(outbox, sub);
+}
+
+void tw_outbox_orphan(struct tw_outbox *outbox, struct tw_sub *sub) {
+    for (uint32_t i = 0; i < outbox->count; i++)
+        if (entry_at(outbox, i)->sub == sub) entry_at(outbox, i)->sub = NULL;
+    sub->queued = 0;
+}
+
+static int add_span(struct iovec *spans, int n, const void *bytes, size_t length) {
+    spans[n] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+    return n + 1;
+}
+
+int tw_outbox_gather(const struct tw_outbox *outbox, struct iovec *spans, int max) {
+    int n = 0;
+    uint32_t i = 0;
+    if (outbox->sent > 0 && n < max) {
+        struct tw_str frame = tw_message_frame(entry_at(outbox, i++)->parcel->message);
+        n = add_span(spans, n, frame.data + outbox->sent, frame.length - outbox->sent);
+    }
+    if (outbox->control.length > 0 && n < max)
+        n = add_span(spans, n, outbox->control.data, outbox->control.length);
+    for (; i < outbox->count && n < max; i++) {
+        if (!entry_at(outbox, i)->parcel) continue;
+        struct tw_str frame = tw_message_frame(entry_at(outbox, i)->parcel->message);
+        n = add_span(spans, n, frame.data, frame.length);
+    }
+    if (i == outbox->count && n < max && outbox->final_sent < outbox->final_length)
+        n = add_span(spans, n, outbox->final + outbox->final_sent,
+                     (size_t)(outbox->final_length - outbox->final_sent));
+    return n;
+}
+
+/* Up to `written` bytes of the first frame are gone; returns how many. A frame that has begun
+ * belongs to no subscription any more: it can neither be dropped nor replaced. */
+static size_t consume_frame(struct tw_outbox *outbox, size_t written) {
+    struct tw_entry *entry = entry_at(outbox, 0);
+    size_t rest = frame_bytes(entry) - outbox->sent;
+    if (entry->sub) entry->sub->queued--;
+    entry->sub = NULL;
+    if (written < rest) {
+        outbox->sent += (uint32_t)written;
+        return written;
+    }
+    outbox->sent = 0;
+    kill_entry(outbox, entry);
+    trim_head(outbox);
+    return rest;
+}
+
+void tw_outbox_consume(struct tw_outbox *outbox, size_t written) {
+    while (written > 0) {
+        size_t gone;
+        if (outbox->sent == 0 && outbox->control.length > 0) {
+            gone = written < outbox->control.length ? written : outbox->control.length;
+            tw_buf_consume(&outbox->control, gone);
+        } else if (outbox->count > 0) {
+            gone = consume_frame(outbox, written);
+        } else {
+            outbox->final_sent = (uint8_t)(outbox->final_sent + written);
+            return;
+        }
+        written -= gone;
+    }
+}
+
+bool tw_outbox_is_empty(const struct tw_outbox *outbox) {
+    return outbox->count == 0 && outbox->control.length == 0 &&
+           outbox->final_sent == outbox->final_length;
+}
+
+void tw_outbox_shrink(struct tw_outbox *outbox) {
+    if (outbox->control.length == 0) tw_buf_deinit(&outbox->control);
+    if (outbox->count > 0 || outbox->ring == outbox->places) return;
+    tw_free(outbox->ring);
+    outbox->ring = outbox->places;
+    outbox->capacity = TW_OUTBOX_INLINE;
+    outbox->head = outbox->dead = 0;
+}

@@ -1,0 +1,271 @@
+/* session.c: the life of a connection: states, reading, flushing, deadlines. HTTP, the handshake
+ * and WebSocket frames stand in session_*.c. */
+#include "proto/session.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "proto/session_parts.h"
+
+#define MAX_SPANS 64
+/* Frames up to this are copied together; longer ones go out by reference. */
+#define COPY_MAX 2048
+#define COPY_ROOM 65536
+
+static const uint8_t allowed[] = {
+    [TW_SESSION_HTTP] = 1 << TW_SESSION_SERVING | 1 << TW_SESSION_ASKING | 1 << TW_SESSION_LINGER,
+    [TW_SESSION_SERVING] = 1 << TW_SESSION_HTTP | 1 << TW_SESSION_LINGER,
+    [TW_SESSION_ASKING] = 1 << TW_SESSION_OPEN | 1 << TW_SESSION_SERVING,
+    [TW_SESSION_OPEN] = 1 << TW_SESSION_CLOSING,
+    [TW_SESSION_CLOSING] = 1 << TW_SESSION_LINGER,
+    [TW_SESSION_LINGER] = 0,
+    [TW_SESSION_DONE] = 0,
+};
+
+static inline struct tw_session *session_of(struct tw_client *client) {
+    return TW_CONTAINER(client, struct tw_session, client);
+}
+
+static struct tw_hub *hub_of(const struct tw_session *session) {
+    return session->config->hub;
+}
+
+void tw_session_set_state(struct tw_session *session, enum tw_session_state to) {
+    TW_CHECK(to == TW_SESSION_DONE || (allowed[session->state] & 1 << to));
+    session->state = to;
+}
+
+struct tw_session *tw_session_new(const struct tw_session_config *config, void *transport,
+                                  const struct tw_ip *ip) {
+    struct tw_session *session = TW_NEW(struct tw_session);
+    session->config = config;
+    session->transport = transport;
+    tw_client_init(&session->client, config->hub, &tw_session_client_ops);
+    session->http = TW_NEW(struct tw_exchange);
+    session->http->peer = *ip;
+    const struct tw_limits *limits = &config->hub->generation->settings.limits;
+    session->http->reader = tw_http_reader_new(
+        (struct tw_http_limits){limits->header_size, config->service->body_size});
+    tw_wait_start(&config->hub->waits, &session->client.wait, TW_WAIT_HANDSHAKE,
+                  config->hub->now_ms);
+    return session;
+}
+
+void tw_session_give_place_back(struct tw_session *session) {
+    if (!session->has_place) return;
+    session->has_place = false;
+    tw_admission_leave(&hub_of(session)->hubs->admission, &session->client.identity->ip);
+}
+
+void tw_session_free(struct tw_session *session) {
+    TW_CHECK(session->state == TW_SESSION_DONE);
+    tw_hub_leave(hub_of(session), &session->client);
+    tw_session_give_place_back(session);
+    tw_session_free_http(session);
+    tw_ws_release(session->config->pool, &session->reader);
+    tw_buf_deinit(&session->input);
+    tw_client_deinit(&session->client);
+    tw_free(session);
+}
+
+void tw_session_abort(struct tw_session *session) {
+    const struct tw_http_service *service = session->config->service;
+    if (session->state == TW_SESSION_DONE) return;
+    if (session->state == TW_SESSION_SERVING && session->http->out.length == 0 && service->on_gone)
+        service->on_gone(service->data, session);
+    tw_session_set_state(session, TW_SESSION_DONE);
+    tw_client_retire(&session->client);
+    session->config->transport->close(session->transport);
+}
+
+void tw_session_linger(struct tw_session *session) {
+    tw_session_set_state(session, TW_SESSION_LINGER);
+    session->config->transport->shutdown(session->transport);
+    session->config->transport->set_reading(session->transport, true);
+    tw_wait_start(&hub_of(session)->waits, &session->client.wait, TW_WAIT_CLOSE,
+                  hub_of(session)->now_ms);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void keep(struct tw_session *session, const char *bytes, size_t length) {
+    if (length > 0 && tw_buf_try_append(&session->input, bytes, length) != 0)
+        tw_session_abort(session);
+}
+
+/* Must what comes now wait? */
+static bool is_waiting(const struct tw_session *session) {
+    return session->is_paused || session->state == TW_SESSION_SERVING ||
+           session->state == TW_SESSION_ASKING;
+}
+
+static void feed(struct tw_session *session, const char *bytes, size_t length) {
+    while (length > 0 && session->state == TW_SESSION_HTTP) {
+        size_t used = tw_session_read_http(session, bytes, length);
+        bytes += used;
+        length -= used;
+    }
+    if (is_waiting(session)) {
+        keep(session, bytes, length);
+        session->config->transport->set_reading(session->transport, false);
+    } else if (session->state == TW_SESSION_OPEN || session->state == TW_SESSION_CLOSING) {
+        tw_session_read_ws(session, bytes, length);
+    }
+}
+
+void tw_session_on_read(struct tw_session *session, const void *bytes, size_t length) {
+    if (session->state == TW_SESSION_OPEN)
+        tw_wait_start(&hub_of(session)->waits, &session->client.wait, TW_WAIT_IDLE,
+                      hub_of(session)->now_ms);
+    if (session->input.length > 0) {
+        keep(session, bytes, length);
+        tw_session_read_on(session);
+        return;
+    }
+    session->is_feeding = true;
+    feed(session, bytes, length);
+    session->is_feeding = false;
+}
+
+void tw_session_read_on(struct tw_session *session) {
+    if (session->is_feeding || is_waiting(session)) return;
+    struct tw_buf input = session->input;
+    session->input = (struct tw_buf){0};
+    session->config->transport->set_reading(session->transport, true);
+    session->is_feeding = true;
+    feed(session, input.data, input.length);
+    session->is_feeding = false;
+    tw_buf_deinit(&input);
+}
+
+void tw_session_on_eof(struct tw_session *session) {
+    /* A peer that only half-closed still gets the answer that is on its way. */
+    bool answers = session->state == TW_SESSION_SERVING ||
+                   (session->state == TW_SESSION_CLOSING && session->has_their_close);
+    if (answers)
+        session->config->transport->set_reading(session->transport, false);
+    else
+        tw_session_abort(session);
+}
+
+static void on_resume(struct tw_client *client) {
+    struct tw_session *session = session_of(client);
+    session->is_paused = false;
+    tw_session_read_on(session);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* Copies runs of small spans together, so that one write carries few of them. Returns how many are
+ * left; `room` holds the copies. */
+static int pack(struct iovec *spans, int count, char *room) {
+    size_t used = 0;
+    int n = 0;
+    bool is_run = false; /* the last span of the result is in `room` and can grow */
+    for (int i = 0; i < count; i++) {
+        struct iovec span = spans[i];
+        if (span.iov_len > COPY_MAX || used + span.iov_len > COPY_ROOM) {
+            spans[n++] = span;
+            is_run = false;
+            continue;
+        }
+        memcpy(room + used, span.iov_base, span.iov_len);
+        if (is_run)
+            spans[n - 1].iov_len += span.iov_len;
+        else
+            spans[n++] = (struct iovec){room + used, span.iov_len};
+        used += span.iov_len;
+        is_run = true;
+    }
+    return n;
+}
+
+static size_t total(const struct iovec *spans, int count) {
+    size_t sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += spans[i].iov_len;
+    return sum;
+}
+
+/* True if the outbox is empty now. */
+static bool write_outbox(struct tw_session *session) {
+    static _Thread_local char room[COPY_ROOM];
+    struct tw_outbox *outbox = &session->client.outbox;
+    struct iovec spans[MAX_SPANS];
+    int count;
+    while ((count = tw_outbox_gather(outbox, spans, MAX_SPANS)) > 0) {
+        size_t offered = total(spans, count);
+        if (count > 1) count = pack(spans, count, room);
+        int64_t written = session->config->transport->write(session->transport, spans, count);
+        if (written < 0 && written != TW_EAGAIN) {
+            tw_session_abort(session);
+            return false;
+        }
+        if (written > 0) tw_outbox_consume(outbox, (size_t)written);
+        if (written != (int64_t)offered) {
+            session->client.is_blocked = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void flush(struct tw_client *client) {
+    struct tw_session *session = session_of(client);
+    if (client->is_blocked || session->state == TW_SESSION_DONE) return;
+    if (session->http) tw_session_flush_http(session);
+    if (session->state != TW_SESSION_OPEN && session->state != TW_SESSION_CLOSING) return;
+    if (!write_outbox(session) || session->state != TW_SESSION_CLOSING) return;
+    if (session->has_their_close)
+        tw_session_linger(session);
+    else if (client->wait.kind != TW_WAIT_CLOSE || !tw_list_is_linked(&client->wait.node))
+        tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_CLOSE, client->hub->now_ms);
+}
+
+void tw_session_on_writable(struct tw_session *session) {
+    session->client.is_blocked = false;
+    flush(&session->client);
+}
+
+/* --- deadlines -------------------------------------------------------------------------------- */
+
+static void on_deadline(struct tw_client *client, enum tw_wait_kind kind) {
+    struct tw_session *session = session_of(client);
+    unsigned char ping[TW_FRAME_MAX_CONTROL];
+    switch (kind) {
+    case TW_WAIT_HANDSHAKE:
+        if (session->http->out.length == 0 && session->state != TW_SESSION_HTTP)
+            tw_session_refuse(session, 503, "no answer in time");
+        else
+            tw_session_abort(session);
+        return;
+    case TW_WAIT_IDLE:
+        tw_outbox_shrink(&client->outbox);
+        tw_client_try_control(client, ping, tw_frame_control(ping, TW_OP_PING, NULL, 0));
+        tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_PONG, client->hub->now_ms);
+        return;
+    case TW_WAIT_PONG:
+        tw_session_close(client, 4408, "heartbeat timeout", true);
+        return;
+    case TW_WAIT_CLOSE:
+    case TW_WAIT_KINDS:
+        tw_session_abort(session);
+        return;
+    }
+}
+
+static void on_published(struct tw_client *client, const struct tw_mail *answer) {
+    /* raw has no words for it; the hub has counted the violation. */
+    (void)client, (void)answer;
+}
+
+const struct tw_client_ops tw_session_client_ops = {
+    .flush = flush,
+    .on_subscribed = tw_session_on_subscribed,
+    .on_published = on_published,
+    .on_close = tw_session_close,
+    .on_deadline = on_deadline,
+    .on_resume = on_resume,
+};

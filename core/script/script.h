@@ -1,0 +1,55 @@
+/* script.h: what the rest of the broker sees of the Lua layer. Lua headers are included in this
+ * folder only.
+ *
+ * Loading is done off the loops: tw_app_load reads every file of the app once, builds one VM per
+ * worker from what it read, and checks all of it. A VM is then used by one thread at a time. */
+#ifndef TW_SCRIPT_SCRIPT_H
+#define TW_SCRIPT_SCRIPT_H
+
+#include "broker/hooks.h"
+
+struct tw_vm;
+
+/* What is wrong with an app; one per mistake found. */
+struct tw_load_error {
+    char *file; /* relative to the app: "channels/market.lua" */
+    int line;   /* 0: not known */
+    char *message;
+};
+
+struct tw_load_errors {
+    struct tw_load_error *items;
+    size_t count;
+};
+
+void tw_load_errors_deinit(struct tw_load_errors *errors);
+
+/* Where tidewire.now() gets its unix seconds from. All zero: the system's clock. */
+struct tw_script_clock {
+    double (*now)(void *data);
+    void *data;
+};
+
+struct tw_app {
+    const char *path;             /* a folder, or one .lua file */
+    const char *const *overrides; /* "limits.connections_per_ip=2": Lua literals, or text */
+    size_t override_count;
+    const char *scripts_dir; /* where scripts/tidewire lives */
+    struct tw_script_clock clock;
+};
+
+/* Loads the app. 0 with an owned generation (one ref) and `*vm_count` = settings.workers VMs in an
+ * owned array (each freed by tw_vm_free, the array by tw_free), or TW_ELOAD with `errors`. Any
+ * thread; reads files, touches nothing else. `workers`: how many VMs to build; 0: as the settings
+ * say (after a start, the number of workers cannot change). */
+int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
+                struct tw_generation **generation, struct tw_vm ***vms, size_t *vm_count,
+                struct tw_load_errors *errors);
+void tw_vm_free(struct tw_vm *vm);
+/* Bytes that the VM holds now. */
+size_t tw_vm_memory(const struct tw_vm *vm);
+
+/* Implements broker/hooks.h; `vm` is a struct tw_vm. */
+extern const struct tw_hooks tw_script_hooks;
+
+#endif
