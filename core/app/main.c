@@ -1,8 +1,9 @@
 /* main.c: the tidewire binary: a thin layer over include/tidewire/tidewire.h.
  *
  * Exit codes: 0 well; 1 it does not load, listen or run; 2 wrong usage. */
+#include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/resource.h>
 
 #include "app/options.h"
 
@@ -14,8 +15,18 @@ static void on_ready(void *data, const char *listen, const char *admin, unsigned
     fflush(stdout);
 }
 
+/* As many descriptors as the system lets us have: one per client. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run(struct tw_options *options) {
     struct tidewire *broker;
+    raise_descriptor_limit();
+    signal(SIGPIPE, SIG_IGN); /* a closed stdout is no reason to die */
     options->broker.on_ready = on_ready;
     int status = tidewire_new(&broker, &options->broker);
     if (status != 0) {

@@ -127,7 +127,7 @@ static void after_load(uv_work_t *work, int cancelled) {
         reload->status = TW_EDRAINING;
     if (reload->status != 0) {
         tw_server_log_errors(&reload->errors);
-        tw_log(TW_LOG_ERROR, "reload", "refused, generation=%u stays error=\"%s\"",
+        tw_log(TW_LOG_INFO, "reload", "refused, generation=%u stays error=\"%s\"",
                server->generation->number, tw_strerror(reload->status));
         finish(reload);
         return;

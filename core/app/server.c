@@ -114,7 +114,8 @@ static int bind_all(struct tw_server *server, struct sockets *sockets) {
     memset(sockets->fds, 0xff, sockets->count * server->hubs.workers * sizeof(int));
     for (size_t i = 0; i < sockets->count && status == 0; i++) {
         char text[TW_ADDRESS_TEXT_SIZE];
-        status = tw_listener_bind(settings->listen[i], &sockets->fds[i], text);
+        status =
+            tw_listener_bind(settings->listen[i], server->hubs.workers > 1, &sockets->fds[i], text);
         if (status < 0) {
             tw_log(TW_LOG_ERROR, "listen", "cannot listen address=%s error=\"%s\"",
                    settings->listen[i], text);
@@ -140,7 +141,7 @@ static bool is_local(const char *text) {
 static int bind_admin(struct tw_server *server, int *fd) {
     char text[TW_ADDRESS_TEXT_SIZE] = "off";
     if (strcmp(server->admin, "off") != 0) {
-        int status = tw_listener_bind(server->admin, fd, text);
+        int status = tw_listener_bind(server->admin, false, fd, text);
         if (status < 0) {
             tw_log(TW_LOG_ERROR, "listen", "cannot listen admin=%s error=\"%s\"", server->admin,
                    text);

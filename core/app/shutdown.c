@@ -107,7 +107,7 @@ static void next_state(struct tw_server *server) {
 
 static void on_drain_timeout(uv_timer_t *timer) {
     struct tw_server *server = TW_CONTAINER(timer, struct tw_server, drain_timer);
-    tw_log(TW_LOG_WARN, "server", "drain timeout: connections are broken off count=%u",
+    tw_log(TW_LOG_INFO, "server", "drain timeout: connections are broken off count=%u",
            tw_admission_count(&server->hubs.admission));
     tw_server_call_all(server, false, abort_all, NULL);
 }

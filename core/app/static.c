@@ -139,6 +139,14 @@ static void redirect(struct tw_session *session, const char *path) {
     tw_buf_deinit(&headers);
 }
 
+static bool has_index(const char *folder, const char *path) {
+    char *index = tw_format("%s/index.html", path);
+    int fd = open_beneath(folder, index);
+    tw_free(index);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
 static void serve(struct tw_session *session, const struct tw_http_request *request,
                   const char *folder) {
     struct stat info;
@@ -146,7 +154,7 @@ static void serve(struct tw_session *session, const struct tw_http_request *requ
     int fd = path ? open_beneath(folder, path) : -1;
     if (fd < 0 || fstat(fd, &info) < 0) {
         tw_session_refuse(session, 404, "not found");
-    } else if (S_ISDIR(info.st_mode)) {
+    } else if (S_ISDIR(info.st_mode) && has_index(folder, path)) {
         redirect(session, path);
     } else if (!S_ISREG(info.st_mode) || info.st_size > MAX_FILE) {
         tw_session_refuse(session, 404, "not found");

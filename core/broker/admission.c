@@ -54,21 +54,18 @@ static void forget_if_idle(struct tw_admission *admission, struct group *group) 
     if (group->connections == 0 && group->handshakes.used <= 0) forget(admission, group);
 }
 
-/* Restarts its walk after each removal, which moves slots; the table is small when it matters. */
+/* Removal moves slots, so it comes after the walk. */
 static void sweep(struct tw_admission *admission, struct tw_rate rate, uint64_t now_ms) {
-    struct group *idle[64];
-    size_t count, at;
-    do {
-        struct group *group;
-        count = at = 0;
-        while (count < 64 && (group = tw_map_next(&admission->groups, &at))) {
-            struct tw_bucket bucket = group->handshakes;
-            bool is_full = tw_bucket_try_take(&bucket, rate, rate.burst, now_ms);
-            if (group->connections == 0 && is_full) idle[count++] = group;
-        }
-        for (size_t i = 0; i < count; i++)
-            forget(admission, idle[i]);
-    } while (count == 64);
+    size_t count = 0, at = 0;
+    struct group *group, **idle = (struct group **)tw_alloc(admission->groups.count * sizeof group);
+    while ((group = tw_map_next(&admission->groups, &at))) {
+        struct tw_bucket bucket = group->handshakes;
+        bool is_full = tw_bucket_try_take(&bucket, rate, rate.burst, now_ms);
+        if (group->connections == 0 && is_full) idle[count++] = group;
+    }
+    while (count > 0)
+        forget(admission, idle[--count]);
+    tw_free(idle);
     admission->swept_ms = now_ms;
 }
 
@@ -77,7 +74,7 @@ int tw_admission_handshake(struct tw_admission *admission, const struct tw_limit
     int status = 0;
     struct tw_rate rate = limits->handshakes_per_ip;
     pthread_mutex_lock(&admission->lock);
-    if (now_ms - admission->swept_ms >= SWEEP_MS) sweep(admission, rate, now_ms);
+    if (now_ms >= admission->swept_ms + SWEEP_MS) sweep(admission, rate, now_ms);
     struct group *group = rate.rate > 0 ? find(admission, ip, true) : NULL;
     if (group && !tw_bucket_try_take(&group->handshakes, rate, 1, now_ms)) {
         *retry_ms = tw_bucket_wait_ms(&group->handshakes, rate, now_ms);

@@ -42,7 +42,7 @@ struct tw_client {
     struct tw_heap_node expiry; /* in hub->expiries, if its token ends */
     struct tw_outbox outbox;
     struct tw_bucket messages, bytes;
-    uint16_t sub_count, violations;
+    uint32_t sub_count, violations;
     bool is_blocked; /* the socket takes no more for now; the transport will say when */
     bool is_closing; /* takes part in nothing any more */
 };

@@ -8,6 +8,11 @@
 #include "base/status.h"
 #include "broker/hooks.h"
 
+static size_t bytes_of(const struct tw_effect *effect) {
+    return (effect->channel ? effect->channel->text.length : 0) +
+           (effect->message ? effect->message->length : 0);
+}
+
 static void drop(struct tw_effect *effect) {
     tw_name_unref(&effect->channel);
     tw_message_unref(&effect->message);
@@ -27,14 +32,22 @@ static int try_add(struct tw_effects *effects, struct tw_effect effect) {
         effects->capacity = capacity;
     }
     effects->items[effects->count++] = effect;
+    effects->bytes += bytes_of(&effect);
     return 0;
 refused:
     drop(&effect);
     return status;
 }
 
+/* Before anything is copied. */
+static bool has_room(const struct tw_effects *effects, size_t name, size_t payload) {
+    size_t room = TW_MAX_EFFECT_BYTES - effects->bytes;
+    return effects->count < TW_MAX_EFFECTS && name <= room && payload <= room - name;
+}
+
 int tw_effects_try_publish(struct tw_effects *effects, struct tw_str channel, struct tw_str payload,
                            bool binary) {
+    if (!has_room(effects, channel.length, payload.length)) return TW_EFULL;
     struct tw_message *message = tw_message_try_new(payload.data, payload.length, binary);
     if (!message) return -ENOMEM;
     return try_add(effects, (struct tw_effect){.kind = TW_EFFECT_PUBLISH,
@@ -44,6 +57,7 @@ int tw_effects_try_publish(struct tw_effects *effects, struct tw_str channel, st
 
 int tw_effects_try_send(struct tw_effects *effects, struct tw_identity *client,
                         struct tw_str payload, bool binary) {
+    if (!has_room(effects, 0, payload.length)) return TW_EFULL;
     struct tw_message *message = tw_message_try_new(payload.data, payload.length, binary);
     if (!message) return -ENOMEM;
     return try_add(effects, (struct tw_effect){.kind = TW_EFFECT_SEND,
@@ -61,8 +75,11 @@ int tw_effects_try_disconnect(struct tw_effects *effects, struct tw_identity *cl
 }
 
 void tw_effects_rewind(struct tw_effects *effects, size_t count) {
-    while (effects->count > count)
-        drop(&effects->items[--effects->count]);
+    while (effects->count > count) {
+        struct tw_effect *effect = &effects->items[--effects->count];
+        effects->bytes -= bytes_of(effect);
+        drop(effect);
+    }
 }
 
 void tw_effects_deinit(struct tw_effects *effects) {

@@ -21,11 +21,15 @@ struct tw_effect {
 struct tw_effects {
     struct tw_effect *items;
     size_t count, capacity;
+    size_t bytes;
 };
 
-/* All zero is empty. Each returns 0, or TW_EFULL past TW_MAX_EFFECTS, or -ENOMEM; then the buffer
- * is as before. add_ functions keep refs of their own. */
+/* A script's memory is bounded by its VM; what it asks for, by these. */
 #define TW_MAX_EFFECTS 10000
+#define TW_MAX_EFFECT_BYTES 67108864 /* of payloads and names */
+
+/* All zero is empty. Each returns 0, or TW_EFULL past the bounds, or -ENOMEM; then the buffer is as
+ * before. They copy the bytes and keep a ref of the client. */
 int tw_effects_try_publish(struct tw_effects *effects, struct tw_str channel, struct tw_str payload,
                            bool binary);
 int tw_effects_try_send(struct tw_effects *effects, struct tw_identity *client,

@@ -35,28 +35,36 @@ void tw_generation_unref(struct tw_generation **slot) {
     tw_free(generation);
 }
 
-/* Matches `name` against `pattern` from left to right. A capture ends where the literal text behind
- * it begins; since it cannot cross ':', that is the first place where this text stands. */
+/* The literal text that `pattern` begins with. */
+static struct tw_str literal(struct tw_str pattern) {
+    const char *end = pattern.length ? memchr(pattern.data, '{', pattern.length) : NULL;
+    return (struct tw_str){pattern.data, end ? (size_t)(end - pattern.data) : pattern.length};
+}
+
+/* Matches `name` against `pattern` from left to right. A capture ends at the first place where the
+ * literal text behind it stands, and does not try a later one. */
 static bool match_pattern(struct tw_str pattern, struct tw_str name, struct tw_param *params,
                           size_t *count) {
     size_t n = 0;
     while (pattern.length > 0) {
-        if (pattern.data[0] != '{') {
-            if (name.length == 0 || name.data[0] != pattern.data[0]) return false;
-            pattern.data++, pattern.length--, name.data++, name.length--;
+        struct tw_str text = literal(pattern);
+        if (text.length > 0) {
+            if (!tw_str_starts(name, text)) return false;
+            pattern.data += text.length, pattern.length -= text.length;
+            name.data += text.length, name.length -= text.length;
             continue;
         }
         const char *end = memchr(pattern.data, '}', pattern.length);
         struct tw_str key = {pattern.data + 1, (size_t)(end - pattern.data) - 1};
         pattern.length -= key.length + 2;
         pattern.data = end + 1;
-        size_t length = 0;
-        while (length < name.length && name.data[length] != ':' &&
-               !(length > 0 && pattern.length > 0 && name.data[length] == pattern.data[0]))
-            length++;
-        if (length == 0) return false;
-        params[n++] = (struct tw_param){key, {name.data, length}};
-        name.data += length, name.length -= length;
+        struct tw_str value = {name.data, 0};
+        text = literal(pattern);
+        while (name.length > 0 && name.data[0] != ':' &&
+               !(value.length > 0 && text.length > 0 && tw_str_starts(name, text)))
+            value.length++, name.data++, name.length--;
+        if (value.length == 0) return false;
+        params[n++] = (struct tw_param){key, value};
     }
     *count = n;
     return name.length == 0;

@@ -137,10 +137,7 @@ static int may_publish(struct tw_hub *hub, struct tw_channel *channel, const str
     if (!mail->client || channel->definition->publish == TW_PUBLISH_ALWAYS) return 0;
     refuse(failure, "clients may not publish here");
     if (channel->definition->publish == TW_PUBLISH_NEVER) return TW_EREFUSED;
-    int status =
-        hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_PUBLISH, failure);
-    if (status == TW_ESCRIPT) hub->stats.hook_failures++;
-    return status;
+    return hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_PUBLISH, failure);
 }
 
 static int find_key(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message,
@@ -212,7 +209,7 @@ static void answer_publish(struct tw_hub *hub, struct tw_mail *mail,
 static void order(struct tw_hub *hub, struct tw_mail *mail) {
     struct tw_failure failure = {0};
     int status = TW_ENOCHANNEL;
-    struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel);
+    struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel, mail->depth);
     if (channel) {
         status = prepare(hub, channel, mail, &failure);
         if (status == 0) {
@@ -237,6 +234,7 @@ static void push(struct tw_hub *hub, struct tw_client *client, struct tw_sub *su
     /* Full only because this turn brought much: a peer that reads must lose nothing. */
     if (!client->is_blocked && tw_outbox_is_full(&client->outbox, sub, frame, max_bytes))
         client->ops->flush(client);
+    if (client->is_closing) return; /* the flush found it broken */
     switch (tw_outbox_push(&client->outbox, sub, parcel, max_bytes, dropped)) {
     case TW_PUSHED:
         hub->stats.messages_out++;
@@ -377,10 +375,10 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     const struct tw_heap_node *expiry = tw_heap_first(&hub->expiries);
     if (tick) next = earliest(next, tick->at_ms);
     if (expiry) next = earliest(next, expiry->at_ms);
-    if (!tw_list_is_empty(&hub->idle_channels)) next = earliest(next, now_ms + TW_CHANNEL_IDLE_MS);
+    next = earliest(next, tw_hub_next_reap_ms(hub));
     return tw_hub_is_busy(hub) ? now_ms : next;
 }
 
 bool tw_hub_is_busy(const struct tw_hub *hub) {
-    return hub->self.head != NULL || !tw_list_is_empty(&hub->dirty);
+    return (hub->self.head && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty);
 }

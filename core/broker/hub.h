@@ -68,7 +68,7 @@ struct tw_hub {
     struct tw_waits waits;
     struct tw_heap ticks, expiries;
     struct tw_list dirty, paused, retiring, idle_channels;
-    struct tw_mail_queue self;    /* mail to myself */
+    struct tw_mail_queue self;    /* up mail to myself */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
     struct tw_effects effects; /* of the handler that runs now */
@@ -79,6 +79,7 @@ struct tw_hub {
     size_t goodbye_count, goodbye_next;
     uint64_t drain_since_ms, drain_window_ms;
     bool is_draining;
+    bool is_stalled; /* some hub's down lane is full: up mail waits until that hub wakes this one */
     /* Answers to tw_hub_publish_from_api. */
     void (*on_answer)(struct tw_hub *hub, const struct tw_mail *answer);
     void *owner; /* the driver's */
@@ -94,11 +95,11 @@ void tw_hub_deinit(struct tw_hub *hub);
 /* One turn: takes mail, runs deadlines and ticks, flushes. Returns when to take the next one at the
  * latest (ms; UINT64_MAX: when woken). Call it when woken, when due, and before sleeping. */
 uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms);
-/* True if mail to itself is left, i.e. take another turn at once. */
+/* True if there is work left that waits for nobody, i.e. take another turn at once. */
 bool tw_hub_is_busy(const struct tw_hub *hub);
 
 /* Passes a mail to hub `to`; takes it. Never loses it: up mail that finds the box full waits here.
- */
+ * Down mail to this hub is handled within the call, unless it is a TW_MAIL_CALL. */
 void tw_hub_post(struct tw_hub *hub, unsigned to, struct tw_mail *mail);
 /* Which hub is home to that channel. */
 unsigned tw_hub_home(const struct tw_hub *hub, const struct tw_name *name);
@@ -111,7 +112,8 @@ void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identit
                  double expires);
 /* It takes part no more: its subs end, its waits stop. Idempotent. Not from within client ops. */
 void tw_hub_leave(struct tw_hub *hub, struct tw_client *client);
-/* Asks the home; the answer comes by on_subscribed. 0, or TW_EFULL past channels_per_client. */
+/* Asks the home; the answer comes by on_subscribed, not from within this call. 0, TW_EFULL past
+ * channels_per_client, or -EALREADY. Not at the control hub. */
 int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str channel);
 /* A client's message; takes it. 0; TW_EAGAIN: taken, but read no more until
  * on_resume; TW_ERATE, TW_EJSON: refused at once, and counted as a violation. What

@@ -11,7 +11,7 @@ struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name 
     return tw_map_get(&hub->channels, name->hash, &name->text);
 }
 
-struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name) {
+struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth) {
     struct tw_failure failure = {0};
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
     if (channel) return channel;
@@ -23,7 +23,7 @@ struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name)
     int status = hub->hubs->hooks->open(hub->vm, channel, &hub->effects, &failure);
     tw_hub_arm_tick(hub, channel);
     tw_hub_touch_channel(hub, channel);
-    tw_hub_settle(hub, status, 0);
+    tw_hub_settle(hub, status, depth);
     return channel;
 }
 
@@ -41,7 +41,7 @@ void tw_hub_open_literal_channels(struct tw_hub *hub) {
     for (size_t i = 0; i < generation->definition_count; i++) {
         if (generation->definitions[i].is_pattern) continue;
         struct tw_name *name = tw_name_new(tw_str_of(generation->definitions[i].name));
-        if (tw_hub_home(hub, name) == hub->index) tw_hub_open_channel(hub, name);
+        if (tw_hub_home(hub, name) == hub->index) tw_hub_open_channel(hub, name, 0);
         tw_name_unref(&name);
     }
 }
@@ -68,6 +68,12 @@ void tw_hub_reap_channels(struct tw_hub *hub) {
     }
 }
 
+uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub) {
+    if (tw_list_is_empty(&hub->idle_channels)) return UINT64_MAX;
+    return TW_CONTAINER(hub->idle_channels.next, struct tw_channel, idle)->idle_since_ms +
+           TW_CHANNEL_IDLE_MS;
+}
+
 /* --- ticks ------------------------------------------------------------------------------------ */
 
 void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel) {
@@ -92,18 +98,16 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
 
 /* --- effects ---------------------------------------------------------------------------------- */
 
-static void apply_publish(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {
-    if (depth >= TW_HUB_MAX_DEPTH || hub->self.count + hub->spill_count >= TW_HUB_MAX_BACKLOG) {
-        tw_log(TW_LOG_ERROR, "hub", "publish of a handler dropped channel=%.*s reason=%s",
-               TW_STR_ARG(effect->channel->text),
-               depth >= TW_HUB_MAX_DEPTH ? "handlers-publish-in-a-circle" : "backlog");
-        return;
-    }
+/* False if it was dropped. */
+static bool apply_publish(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {
+    if (depth >= TW_HUB_MAX_DEPTH || hub->self.count + hub->spill_count >= TW_HUB_MAX_BACKLOG)
+        return false;
     struct tw_mail *mail = tw_mail_new(TW_MAIL_PUBLISH);
     mail->channel = tw_name_ref(effect->channel);
     mail->message = tw_message_ref(effect->message);
     mail->depth = (uint8_t)(depth + 1);
     tw_hub_post(hub, tw_hub_home(hub, effect->channel), mail);
+    return true;
 }
 
 static void apply_to_client(struct tw_hub *hub, struct tw_effect *effect) {
@@ -121,16 +125,26 @@ static void apply_to_client(struct tw_hub *hub, struct tw_effect *effect) {
     tw_hub_post(hub, effect->client->worker, mail);
 }
 
+/* One line for all of a handler's: it may have asked for thousands. */
+static void log_dropped(const struct tw_effect *first, size_t count, unsigned depth) {
+    tw_log(TW_LOG_ERROR, "hub", "publishes of a handler dropped count=%zu first=%.*s reason=%s",
+           count, TW_STR_ARG(first->channel->text),
+           depth >= TW_HUB_MAX_DEPTH ? "handlers-publish-in-a-circle" : "backlog");
+}
+
 void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth) {
+    const struct tw_effect *first = NULL;
+    size_t dropped = 0;
     if (status == TW_ESCRIPT) hub->stats.hook_failures++;
     for (size_t i = 0; i < hub->effects.count; i++) {
         struct tw_effect *effect = &hub->effects.items[i];
         if (status != 0 && status != TW_EDROPPED) break;
-        if (effect->kind == TW_EFFECT_PUBLISH) {
-            apply_publish(hub, effect, depth);
-        } else {
+        if (effect->kind != TW_EFFECT_PUBLISH) {
             apply_to_client(hub, effect);
+        } else if (!apply_publish(hub, effect, depth)) {
+            if (dropped++ == 0) first = effect;
         }
     }
+    if (first) log_dropped(first, dropped, depth);
     tw_effects_rewind(&hub->effects, 0);
 }

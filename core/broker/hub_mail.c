@@ -2,7 +2,9 @@
  *
  * A mail to another hub goes into its mailbox. Up mail that finds the box full waits in a spill of
  * the sender, in order, and the sender's publishing clients are read no more until it is gone. A
- * home takes no more up mail while some hub's down lane is full. Down mail is always taken. */
+ * home takes no more up mail while some hub's down lane is full. Down mail is always taken, and
+ * down mail to itself is handled where it is posted: that runs no hooks, so no handler meets
+ * another. */
 #include "base/mem.h"
 #include "broker/hub_parts.h"
 
@@ -29,7 +31,12 @@ struct tw_failure *tw_hub_failure(const struct tw_failure *failure) {
 void tw_hub_post(struct tw_hub *hub, unsigned to, struct tw_mail *mail) {
     mail->from = (uint16_t)hub->index;
     if (to == hub->index) {
-        tw_mail_queue_append(&hub->self, mail);
+        /* Down mail at once: as between hubs, it must not be overtaken by what is delivered next.
+         */
+        if (mail->is_up || mail->kind == TW_MAIL_CALL)
+            tw_mail_queue_append(&hub->self, mail);
+        else
+            tw_hub_handle(hub, mail);
         return;
     }
     struct tw_mail_queue *spill = &hub->spills[to];
@@ -97,7 +104,8 @@ void tw_hub_take_mail(struct tw_hub *hub) {
     bool wake = tw_mailbox_take_down(box, &first);
     handle_all(hub, first);
     retry_spills(hub);
-    if (!is_any_congested(hub)) {
+    hub->is_stalled = is_any_congested(hub);
+    if (!hub->is_stalled) {
         wake |= tw_mailbox_take_up(box, &first);
         handle_all(hub, first);
         struct tw_mail *mail;

@@ -17,8 +17,9 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail);
 
 /* hub_home.c: channels at their home. */
 struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name *name);
-/* Finds it or makes it by its definition; NULL: there is none. */
-struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name);
+/* Finds it or makes it by its definition; NULL: there is none. `depth`: of the mail that wants it.
+ */
+struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth);
 /* All of them and a NULL behind; owned (tw_free), for loops that close channels. */
 struct tw_channel **tw_hub_list_channels(struct tw_hub *hub);
 void tw_hub_open_literal_channels(struct tw_hub *hub);
@@ -28,6 +29,7 @@ void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel);
 void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth);
 void tw_hub_run_ticks(struct tw_hub *hub);
 void tw_hub_reap_channels(struct tw_hub *hub);
+uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub); /* UINT64_MAX: never */
 /* Starts (or ends) the idle time of a channel made by a pattern. */
 void tw_hub_touch_channel(struct tw_hub *hub, struct tw_channel *channel);
 

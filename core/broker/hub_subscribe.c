@@ -5,12 +5,16 @@
  *   topic, active       <----  subscribed: what is published from here on comes behind this answer
  *   unsubscribe         ---->  uncount, on_unsubscribe
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "broker/hub_parts.h"
+
+/* 285,000 years; what a double says beyond need not fit into 64 bits. */
+#define MAX_EXPIRY_MS 9e15
 
 struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name) {
     return tw_map_get(&hub->topics, name->hash, &name->text);
@@ -35,14 +39,21 @@ uint64_t tw_hub_client_id(struct tw_hub *hub) {
 void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identity *identity,
                  double expires) {
     client->identity = identity;
-    if (expires > 0) {
-        double at_ms = expires * 1000.0 - (double)hub->hubs->wall_offset_ms;
+    double at_ms = expires * 1000.0 - (double)hub->hubs->wall_offset_ms;
+    if (expires > 0 && at_ms < MAX_EXPIRY_MS) {
         tw_heap_add(&hub->expiries, &client->expiry, at_ms > 0 ? (uint64_t)at_ms : 0);
     }
     tw_map_add(&hub->clients, mix(identity->id), client);
 }
 
 /* --- at the client's worker ------------------------------------------------------------------- */
+
+static struct tw_sub *find_sub(const struct tw_client *client, struct tw_str name) {
+    struct tw_sub *sub = client->subs;
+    while (sub && !tw_str_eq(sub->name->text, name))
+        sub = sub->next;
+    return sub;
+}
 
 static struct tw_mail *sub_mail(enum tw_mail_kind kind, const struct tw_sub *sub) {
     struct tw_mail *mail = tw_mail_new(kind);
@@ -52,6 +63,8 @@ static struct tw_mail *sub_mail(enum tw_mail_kind kind, const struct tw_sub *sub
 }
 
 int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str channel) {
+    TW_REQUIRE(hub->index < hub->hubs->workers);
+    if (find_sub(client, channel)) return -EALREADY;
     if (client->sub_count >= hub->generation->settings.limits.channels_per_client) return TW_EFULL;
     struct tw_sub *sub = TW_NEW(struct tw_sub);
     sub->client = client;
@@ -66,6 +79,7 @@ int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str
 static void leave_topic(struct tw_hub *hub, struct tw_sub *sub) {
     struct tw_topic *topic = sub->topic;
     struct tw_mail *mail = sub_mail(TW_MAIL_UNSUBSCRIBE, sub);
+    memcpy(mail->epoch, topic->epoch, sizeof mail->epoch);
     mail->dropped = topic->dropped;
     topic->dropped = 0;
     tw_topic_remove(topic, sub);
@@ -88,14 +102,7 @@ static void end_sub(struct tw_hub *hub, struct tw_sub *sub) {
     tw_free(sub);
 }
 
-static struct tw_sub *find_sub(const struct tw_client *client, const struct tw_name *name) {
-    struct tw_sub *sub = client->subs;
-    while (sub && !tw_str_eq(sub->name->text, name->text))
-        sub = sub->next;
-    return sub;
-}
-
-static struct tw_topic *join_topic(struct tw_hub *hub, struct tw_sub *sub) {
+static void join_topic(struct tw_hub *hub, struct tw_sub *sub, const char *epoch) {
     struct tw_topic *topic = tw_hub_find_topic(hub, sub->name);
     if (!topic) {
         const struct tw_definition *definition =
@@ -104,13 +111,14 @@ static struct tw_topic *join_topic(struct tw_hub *hub, struct tw_sub *sub) {
                              definition ? definition->queue : hub->generation->settings.queue);
         tw_map_add(&hub->topics, topic->name->hash, topic);
     }
+    memcpy(topic->epoch, epoch, sizeof topic->epoch);
     tw_topic_add(topic, sub);
-    return topic;
 }
 
 void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
-    struct tw_sub *sub = client && !client->is_closing ? find_sub(client, mail->channel) : NULL;
+    struct tw_sub *sub =
+        client && !client->is_closing ? find_sub(client, mail->channel->text) : NULL;
     if (mail->ask_again) {
         if (sub && mail->status != 0)
             client->ops->on_close(client, 4403, "no longer allowed", false);
@@ -122,10 +130,11 @@ void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
         struct tw_mail *bye = tw_mail_new(TW_MAIL_UNSUBSCRIBE);
         bye->channel = tw_name_ref(mail->channel);
         bye->client = tw_identity_ref(mail->client);
+        memcpy(bye->epoch, mail->epoch, sizeof bye->epoch);
         tw_hub_post(hub, tw_hub_home(hub, mail->channel), bye);
         return;
     }
-    if (mail->status == 0) join_topic(hub, sub);
+    if (mail->status == 0) join_topic(hub, sub, mail->epoch);
     client->ops->on_subscribed(client, sub, mail);
     if (mail->status != 0) end_sub(hub, sub);
 }
@@ -140,11 +149,15 @@ void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail) {
     }
 }
 
+/* The subs end here, not with the turn: a channel that comes back under this name has another
+ * epoch, and all subs of a topic are of one. */
 void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
-    struct tw_topic *topic = tw_hub_find_topic(hub, mail->channel);
-    for (uint32_t i = 0; topic && i < topic->count; i++) {
-        struct tw_client *client = topic->subs[i]->client;
+    struct tw_topic *topic;
+    while ((topic = tw_hub_find_topic(hub, mail->channel))) {
+        struct tw_sub *sub = topic->subs[topic->count - 1];
+        struct tw_client *client = sub->client;
         if (!client->is_closing) client->ops->on_close(client, 4404, "channel gone", false);
+        end_sub(hub, sub);
     }
 }
 
@@ -191,7 +204,7 @@ void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
     const struct tw_hooks *hooks = hub->hubs->hooks;
     struct tw_failure failure = {0};
     int status = TW_ENOCHANNEL;
-    struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel);
+    struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel, mail->depth);
     if (channel)
         status = hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_SUBSCRIBE, &failure);
     if (status == TW_ESCRIPT) hub->stats.hook_failures++;
@@ -210,7 +223,8 @@ void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
 void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_failure failure = {0};
     struct tw_channel *channel = tw_hub_find_channel(hub, mail->channel);
-    if (!channel) return; /* gone by a reload */
+    /* Gone by a reload, which forgot its subscribers; or gone and come back. */
+    if (!channel || memcmp(channel->epoch, mail->epoch, sizeof mail->epoch) != 0) return;
     if (!TW_CHECK(channel->per_worker[mail->from] > 0)) return;
     channel->per_worker[mail->from]--;
     channel->subscribers--;

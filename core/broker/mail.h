@@ -12,7 +12,7 @@
 enum tw_mail_kind {
     /* up */
     TW_MAIL_SUBSCRIBE,   /* channel, client, ask_again: the client is subscribed already */
-    TW_MAIL_UNSUBSCRIBE, /* channel, client, dropped */
+    TW_MAIL_UNSUBSCRIBE, /* channel, client, epoch, dropped */
     TW_MAIL_PUBLISH,     /* channel, client or NULL, message, request, depth */
     /* down */
     TW_MAIL_SUBSCRIBED, /* answer: channel, client, status, failure, epoch, offset, ask_again */

@@ -9,7 +9,7 @@ struct tw_name *tw_name_new(struct tw_str text) {
     struct tw_name *name = tw_alloc(sizeof *name + text.length + 1);
     char *bytes = (char *)(name + 1);
     atomic_init(&name->refs, 1);
-    memcpy(bytes, text.data, text.length);
+    if (text.length) memcpy(bytes, text.data, text.length);
     name->text = (struct tw_str){bytes, text.length};
     name->hash = tw_str_hash(text);
     return name;

@@ -1,7 +1,8 @@
 /* outbox.c: the two lanes of one client.
  *
  * The data lane is a ring of 16-byte entries. A dropped entry becomes dead in its place (parcel
- * NULL); dead ones at the head go at once, the others when the ring would grow. */
+ * NULL); dead ones at the head, or right behind a frame that has begun, go at once, the others when
+ * the ring would grow. */
 #include "broker/outbox.h"
 
 #include <errno.h>
@@ -38,17 +39,42 @@ void tw_outbox_init(struct tw_outbox *outbox) {
     outbox->capacity = TW_OUTBOX_INLINE;
 }
 
-/* The entry stays in the ring, dead. */
-static void kill_entry(struct tw_outbox *outbox, struct tw_entry *entry) {
+static void disown(struct tw_entry *entry) {
+    if (!entry->sub) return;
+    entry->sub->queued--;
+    entry->sub->queued_bytes -= frame_bytes(entry);
+    entry->sub = NULL;
+}
+
+static void fill(struct tw_outbox *outbox, struct tw_entry *entry, struct tw_sub *sub,
+                 struct tw_parcel *parcel) {
+    *entry = (struct tw_entry){parcel, sub};
+    parcel->refs++;
+    outbox->bytes += frame_bytes(entry);
+    if (!sub) return;
+    sub->queued++;
+    sub->queued_bytes += frame_bytes(entry);
+}
+
+static void clear(struct tw_outbox *outbox, struct tw_entry *entry) {
     outbox->bytes -= frame_bytes(entry);
-    if (entry->sub) entry->sub->queued--;
+    disown(entry);
     tw_parcel_unref(entry->parcel);
     *entry = (struct tw_entry){0};
+}
+
+/* The entry stays in the ring, dead. */
+static void kill_entry(struct tw_outbox *outbox, struct tw_entry *entry) {
+    clear(outbox, entry);
     outbox->dead++;
 }
 
+/* A frame that has begun moves up, so that a slow reader's dropped ones do not pile up behind it.
+ */
 static void trim_head(struct tw_outbox *outbox) {
-    while (outbox->count > 0 && !entry_at(outbox, 0)->parcel) {
+    uint32_t first = outbox->sent > 0 ? 1 : 0;
+    while (outbox->count > first && !entry_at(outbox, first)->parcel) {
+        if (first) *entry_at(outbox, 1) = *entry_at(outbox, 0);
         outbox->head = (outbox->head + 1) & (outbox->capacity - 1);
         outbox->count--;
         outbox->dead--;
@@ -125,54 +151,61 @@ static struct tw_entry *same_key(const struct tw_outbox *outbox, const struct tw
     return NULL;
 }
 
-/* Puts the newer message into the place of the older one. */
-static void replace(struct tw_outbox *outbox, struct tw_entry *entry, struct tw_parcel *parcel) {
-    outbox->bytes -= frame_bytes(entry);
-    tw_parcel_unref(entry->parcel);
-    parcel->refs++;
-    entry->parcel = parcel;
-    outbox->bytes += frame_bytes(entry);
+/* Puts the newer message into the place of the older one, if the bounds hold then. */
+static bool replace(struct tw_outbox *outbox, struct tw_entry *entry, struct tw_parcel *parcel,
+                    size_t frame, uint32_t max_bytes) {
+    struct tw_sub *sub = entry->sub;
+    uint32_t rest = outbox->bytes - frame_bytes(entry);
+    if (sub->queued > sub->topic->queue.size || (rest > 0 && rest + frame > max_bytes))
+        return false;
+    clear(outbox, entry);
+    fill(outbox, entry, sub, parcel);
+    return true;
 }
 
 static bool append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel) {
     if (!make_room(outbox)) return false;
-    struct tw_entry *entry = entry_at(outbox, outbox->count++);
-    *entry = (struct tw_entry){parcel, sub};
-    parcel->refs++;
-    outbox->bytes += frame_bytes(entry);
-    if (sub) sub->queued++;
+    fill(outbox, entry_at(outbox, outbox->count++), sub, parcel);
     return true;
 }
 
-/* Drops the sub's oldest until the new frame fits. False if others hold the room. */
-static bool drop_oldest(struct tw_outbox *outbox, struct tw_sub *sub, size_t frame,
+/* Would the frame fit if the sub had nothing queued? */
+static bool could_fit(const struct tw_outbox *outbox, const struct tw_sub *sub, size_t frame,
+                      uint32_t max_bytes) {
+    uint32_t of_others = outbox->bytes - sub->queued_bytes;
+    return of_others == 0 || of_others + frame <= max_bytes;
+}
+
+static void drop(struct tw_outbox *outbox, struct tw_entry *entry, uint64_t *dropped) {
+    kill_entry(outbox, entry);
+    trim_head(outbox);
+    ++*dropped;
+}
+
+/* Drops the sub's oldest until the new frame fits. */
+static void drop_oldest(struct tw_outbox *outbox, struct tw_sub *sub, size_t frame,
                         uint32_t max_bytes, uint64_t *dropped) {
-    while (tw_outbox_is_full(outbox, sub, frame, max_bytes)) {
-        struct tw_entry *entry = oldest_of(outbox, sub);
-        if (!entry) return false;
-        kill_entry(outbox, entry);
-        trim_head(outbox);
-        ++*dropped;
-    }
-    return true;
+    struct tw_entry *entry;
+    while (tw_outbox_is_full(outbox, sub, frame, max_bytes) && (entry = oldest_of(outbox, sub)))
+        drop(outbox, entry, dropped);
 }
 
 enum tw_push tw_outbox_push(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel,
                             uint32_t max_bytes, uint64_t *dropped) {
     const struct tw_message *message = parcel->message;
     size_t frame = (size_t)message->header + message->length;
-    enum tw_overflow overflow = sub && sub->topic ? sub->topic->queue.overflow : TW_DROP_OLDEST;
-    struct tw_entry *entry;
+    enum tw_overflow overflow = sub && sub->topic ? sub->topic->queue.overflow : TW_DROP_NEWEST;
     if (outbox->final) return TW_PUSH_REFUSED;
     if (tw_outbox_is_full(outbox, sub, frame, max_bytes)) {
         if (overflow == TW_DISCONNECT) return TW_PUSH_TOO_SLOW;
-        if (overflow == TW_CONFLATE && (entry = same_key(outbox, sub, message))) {
-            replace(outbox, entry, parcel);
+        if (overflow == TW_DROP_NEWEST || !could_fit(outbox, sub, frame, max_bytes)) goto refused;
+        struct tw_entry *older = overflow == TW_CONFLATE ? same_key(outbox, sub, message) : NULL;
+        if (older && replace(outbox, older, parcel, frame, max_bytes)) {
             ++*dropped;
             return TW_PUSHED;
         }
-        if (overflow == TW_DROP_NEWEST || !drop_oldest(outbox, sub, frame, max_bytes, dropped))
-            goto refused;
+        if (older) drop(outbox, older, dropped);
+        drop_oldest(outbox, sub, frame, max_bytes, dropped);
     }
     if (append(outbox, sub, parcel)) return TW_PUSHED;
 refused:
@@ -192,9 +225,8 @@ void tw_outbox_forget(struct tw_outbox *outbox, struct tw_sub *sub) {
 }
 
 void tw_outbox_orphan(struct tw_outbox *outbox, struct tw_sub *sub) {
-    for (uint32_t i = 0; i < outbox->count; i++)
-        if (entry_at(outbox, i)->sub == sub) entry_at(outbox, i)->sub = NULL;
-    sub->queued = 0;
+    for (uint32_t i = 0; sub->queued > 0 && i < outbox->count; i++)
+        if (entry_at(outbox, i)->sub == sub) disown(entry_at(outbox, i));
 }
 
 static int add_span(struct iovec *spans, int n, const void *bytes, size_t length) {
@@ -227,8 +259,7 @@ int tw_outbox_gather(const struct tw_outbox *outbox, struct iovec *spans, int ma
 static size_t consume_frame(struct tw_outbox *outbox, size_t written) {
     struct tw_entry *entry = entry_at(outbox, 0);
     size_t rest = frame_bytes(entry) - outbox->sent;
-    if (entry->sub) entry->sub->queued--;
-    entry->sub = NULL;
+    disown(entry);
     if (written < rest) {
         outbox->sent += (uint32_t)written;
         return written;

@@ -61,8 +61,9 @@ int tw_outbox_try_control(struct tw_outbox *outbox, const void *bytes, size_t le
 /* Would this push need the overflow policy? */
 bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub, size_t frame_bytes,
                        uint32_t max_bytes);
-/* Queues a reference; applies the policy of the sub's topic if full. Adds to *dropped. After finish
- * nothing is queued or counted. */
+/* Queues a reference; applies the policy of the sub's topic if full (drop_newest for a message of
+ * no subscription). Only the sub's own messages give way, and only if that makes the room. Adds to
+ * *dropped. After finish nothing is queued or counted. */
 enum tw_push tw_outbox_push(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel,
                             uint32_t max_bytes, uint64_t *dropped);
 /* The last word: `final` (at most 255 bytes) goes out behind everything, or, with `discard`, behind

@@ -5,6 +5,7 @@
 #ifndef TW_BROKER_TOPIC_H
 #define TW_BROKER_TOPIC_H
 
+#include "broker/channel.h"
 #include "broker/name.h"
 #include "broker/settings.h"
 
@@ -19,12 +20,14 @@ struct tw_sub {
     struct tw_name *name;   /* ref */
     struct tw_sub *next;    /* of the client */
     uint32_t index;         /* in topic->subs */
-    uint32_t queued;        /* entries in the client's data lane */
+    uint32_t queued;        /* entries in the client's data lane ... */
+    uint32_t queued_bytes;  /* ... and the bytes of their frames */
     enum tw_sub_state state;
 };
 
 struct tw_topic {
-    struct tw_name *name; /* ref */
+    struct tw_name *name;      /* ref */
+    char epoch[TW_EPOCH_SIZE]; /* of the channel that counts these subs */
     struct tw_queue_settings queue;
     uint64_t dropped; /* not yet reported home */
     uint64_t delivered;

@@ -35,12 +35,12 @@ static void describe(int fd, char text[TW_ADDRESS_TEXT_SIZE]) {
              port);
 }
 
-static int bind_one(const struct addrinfo *info, int *out) {
+static int bind_one(const struct addrinfo *info, bool is_shared, int *out) {
     int one = 1;
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0 ||
+    if ((is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) ||
         bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
         int status = -errno;
         close(fd);
@@ -68,7 +68,23 @@ static bool split(const char *address, char host[64], char port[16]) {
     return true;
 }
 
-static int bind_tcp(const char *address, int *fd, char text[TW_ADDRESS_TEXT_SIZE]) {
+/* SO_REUSEPORT would let a second broker take a share of the first one's connections, unnoticed. So
+ * the address is bound once without it. */
+static int bind_first(const struct addrinfo *info, bool is_shared, int *fd) {
+    int status = bind_one(info, false, fd);
+    if (status < 0 || !is_shared) return status;
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    struct addrinfo again = *info;
+    getsockname(*fd, (struct sockaddr *)&address, &size);
+    again.ai_addr = (struct sockaddr *)&address;
+    close(*fd);
+    return bind_one(&again, true, fd);
+}
+
+enum { BIND_ALONE, BIND_FIRST, BIND_AGAIN };
+
+static int bind_tcp(const char *address, int how, int *fd, char text[TW_ADDRESS_TEXT_SIZE]) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
     char host[64], port[16];
     if (!split(address, host, port) || atoi(port) > 65535) {
@@ -80,7 +96,8 @@ static int bind_tcp(const char *address, int *fd, char text[TW_ADDRESS_TEXT_SIZE
         snprintf(text, TW_ADDRESS_TEXT_SIZE, "%s", gai_strerror(problem));
         return TW_EPARSE;
     }
-    int status = bind_one(list, fd);
+    int status =
+        how == BIND_AGAIN ? bind_one(list, true, fd) : bind_first(list, how == BIND_FIRST, fd);
     freeaddrinfo(list);
     if (status < 0)
         snprintf(text, TW_ADDRESS_TEXT_SIZE, "%s", tw_strerror(status));
@@ -122,14 +139,15 @@ static int bind_unix(const char *path, int *out, char text[TW_ADDRESS_TEXT_SIZE]
     return 0;
 }
 
-int tw_listener_bind(const char *address, int *fd, char text[TW_ADDRESS_TEXT_SIZE]) {
+int tw_listener_bind(const char *address, bool is_shared, int *fd,
+                     char text[TW_ADDRESS_TEXT_SIZE]) {
     if (strncmp(address, "unix:", 5) == 0) return bind_unix(address + 5, fd, text);
-    return bind_tcp(address, fd, text);
+    return bind_tcp(address, is_shared ? BIND_FIRST : BIND_ALONE, fd, text);
 }
 
 int tw_listener_bind_again(const char *text, int first, int *fd) {
     char again[TW_ADDRESS_TEXT_SIZE];
-    if (strncmp(text, "unix:", 5) != 0) return bind_tcp(text, fd, again);
+    if (strncmp(text, "unix:", 5) != 0) return bind_tcp(text, BIND_AGAIN, fd, again);
     *fd = fcntl(first, F_DUPFD_CLOEXEC, 0);
     return *fd < 0 ? -errno : 0;
 }

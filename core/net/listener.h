@@ -23,8 +23,9 @@ struct tw_listener {
 
 /* Binds and listens: "host:port" (numeric or a name, "[::1]:80", "*:80"; port 0: any) or
  * "unix:path". 0 with *fd (owned) and the address as it came out in `text`; or an error and, in
- * `text`, what is wrong. A stale unix socket that nobody listens on is replaced. */
-int tw_listener_bind(const char *address, int *fd, char text[TW_ADDRESS_TEXT_SIZE]);
+ * `text`, what is wrong. A stale unix socket that nobody listens on is replaced. `is_shared`:
+ * further ones follow; a TCP address that another process listens on is refused all the same. */
+int tw_listener_bind(const char *address, bool is_shared, int *fd, char text[TW_ADDRESS_TEXT_SIZE]);
 /* A further descriptor for a text that tw_listener_bind gave: a socket of its own with
  * SO_REUSEPORT, or, of a unix socket, the same one again. */
 int tw_listener_bind_again(const char *text, int first, int *fd);

@@ -66,6 +66,7 @@ static void refuse(struct tw_session *session, const struct refusal *refusal) {
     if (settings_of(session)->reject_with_close && tw_handshake_check(&http->request, &why) == 0) {
         open_session(session);
         tw_session_close(&session->client, close_code(refusal->status), refusal->message, true);
+        tw_session_read_on(session); /* for their close */
         return;
     }
     struct tw_buf body = {0};

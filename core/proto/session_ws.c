@@ -3,6 +3,8 @@
  *   they close first: their code is echoed, our side is shut down when it is written
  *   we close first:   our close frame goes out, what they send is read only for theirs
  * Either way a deadline (TW_WAIT_CLOSE) ends it. */
+#include <string.h>
+
 #include "base/log.h"
 #include "base/status.h"
 #include "proto/session_parts.h"
@@ -50,7 +52,9 @@ void tw_session_close(struct tw_client *client, unsigned code, const char *reaso
 static void on_their_close(struct tw_session *session, const struct tw_ws_event *event) {
     session->has_their_close = true;
     if (session->state == TW_SESSION_OPEN) {
-        begin_closing(session, event->code == 1005 ? 0 : event->code, "", true);
+        char reason[124] = "";
+        memcpy(reason, event->payload.data, event->payload.length);
+        begin_closing(session, event->code == 1005 ? 0 : event->code, reason, true);
     } else {
         tw_client_mark_dirty(&session->client); /* our frame may be gone already: linger now */
     }

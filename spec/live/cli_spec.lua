@@ -43,9 +43,10 @@ describe("the command line", function()
   it("explains a bad -D", function()
     fails(run({}, "-D"), "-D")
     fails(run({}, "-D", "nonsense"), "nonsense")
-    fails(run({}, "-D", "limits.violations=many"), "limits.violations")
-    fails(run({}, "-D", "limits.violation=1"), "limits.violation", "violations")
-    fails(run({}, "-D", "queue.overflow=drop_all"), "queue.overflow", "drop_oldest")
+    local app = { ["broker.lua"] = "return {}" }
+    fails(run(app, "-D", "limits.violations=many"), "limits.violations")
+    fails(run(app, "-D", "limits.violation=1"), "limits.violation", "violations")
+    fails(run(app, "-D", "queue.overflow=drop_all"), "queue.overflow", "drop_oldest")
   end)
 
   it("needs an app that is there", function()

@@ -1,0 +1,14 @@
+/* errors.h: the list of what is wrong with an app. C memory only, so it may be filled from inside
+ * of a call into Lua. */
+#ifndef TW_SCRIPT_ERRORS_H
+#define TW_SCRIPT_ERRORS_H
+
+#include "script/script.h"
+
+/* Copies; a mistake that is on the list already is left out. */
+void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
+/* By file, then line. */
+void tw_errors_sort(struct tw_load_errors *errors);
+
+#endif

@@ -1,0 +1,169 @@
+/* vm.c: memory and birth of a VM. What may raise runs in `set_up`, under lua_cpcall. */
+#include "script/vm.h"
+
+#include <lauxlib.h>
+#include <luajit.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "script/api.h"
+#include "script/call.h"
+#include "script/libs.h"
+#include "script/object.h"
+#include "script/source.h"
+
+enum {
+    KEEP_SCRATCH = 65536, /* bytes; larger buffers are given back after a call */
+    LEAST_PAUSE = 110,    /* per cent, of LUA_GCSETPAUSE */
+    USUAL_PAUSE = 200
+};
+
+/* In front of each block of L's. Keeps malloc's alignment. */
+struct block {
+    struct tw_list node;
+};
+_Static_assert(sizeof(struct block) % _Alignof(max_align_t) == 0, "blocks must stay aligned");
+
+struct set_up {
+    bool jit;
+    tw_ref slots[TW_SLOTS + 1];
+};
+
+static void *allocate(void *data, void *p, size_t old_size, size_t size);
+static int set_up(lua_State *L);
+static int collect(lua_State *L);
+static void give_back(struct tw_buf *buf);
+
+const char *tw_hook_name(enum tw_hook hook) {
+    static const char *const names[] = {
+#define X(name, text) text,
+        TW_HOOK_TABLE(X)
+#undef X
+    };
+    return names[hook];
+}
+
+struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
+                        bool jit) {
+    struct tw_vm *vm = TW_NEW(struct tw_vm);
+    struct set_up how = {.jit = jit};
+    tw_list_init(&vm->blocks);
+    vm->cap = cap;
+    vm->source = tw_source_ref(source);
+    vm->clock = *clock;
+    vm->L = lua_newstate(allocate, vm);
+    if (!vm->L || lua_cpcall(vm->L, set_up, &how) != 0) {
+        tw_vm_free(vm);
+        return NULL;
+    }
+    for (int i = 1; i <= TW_SLOTS; i++)
+        tw_vm_push(vm->L, how.slots[i]);
+    tw_vm_tidy(vm, false);
+    return vm;
+}
+
+void tw_vm_free(struct tw_vm *vm) {
+    if (!vm) return;
+    for (struct tw_list *node; (node = tw_list_shift(&vm->blocks));)
+        tw_free(TW_CONTAINER(node, struct block, node));
+    for (size_t i = 0; i < vm->definition_count; i++)
+        tw_free(vm->definitions[i].file);
+    tw_free(vm->definitions);
+    tw_free(vm->units);
+    tw_buf_deinit(&vm->trace);
+    tw_buf_deinit(&vm->keys);
+    tw_buf_deinit(&vm->scratch);
+    tw_source_unref(&vm->source);
+    tw_free(vm);
+}
+
+size_t tw_vm_memory(const struct tw_vm *vm) {
+    return vm->used + vm->scratch.capacity + vm->keys.capacity + vm->trace.capacity;
+}
+
+/* LuaJIT does not collect when the allocator says no, it gives up. So it is told to begin its next
+ * cycle early enough that the cycle ends below the cap; and near the cap all is collected, but not
+ * more often than when half of the room that was left is used again. */
+void tw_vm_tidy(struct tw_vm *vm, bool fully) {
+    size_t comfortable = vm->cap / 8 * 3;
+    if (fully || vm->used > vm->collect_at) {
+        lua_pushvalue(vm->L, TW_SLOT_COLLECT);
+        if (lua_pcall(vm->L, 0, 0, 0) != 0) lua_settop(vm->L, TW_SLOTS);
+        vm->collect_at = vm->used + (vm->cap - vm->used) / 2;
+        if (vm->collect_at < vm->cap / 2) vm->collect_at = vm->cap / 2;
+    }
+    int pause = USUAL_PAUSE;
+    if (vm->used > comfortable) {
+        pause = (int)((double)vm->cap * 0.75 * 100 / (double)vm->used);
+        if (pause < LEAST_PAUSE) pause = LEAST_PAUSE;
+    }
+    lua_gc(vm->L, LUA_GCSETPAUSE, pause); /* these two only set a number */
+    lua_gc(vm->L, LUA_GCSETSTEPMUL, pause < USUAL_PAUSE ? 2 * USUAL_PAUSE : USUAL_PAUSE);
+    give_back(&vm->scratch);
+    give_back(&vm->keys);
+}
+
+tw_ref tw_vm_keep(lua_State *L) {
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void tw_vm_push(lua_State *L, tw_ref ref) {
+    if (ref) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    } else {
+        lua_pushnil(L);
+    }
+}
+
+void tw_vm_append(lua_State *L, struct tw_buf *buf, const void *bytes, size_t length) {
+    if (tw_buf_try_append(buf, bytes, length) != 0) luaL_error(L, "not enough memory");
+}
+
+static void *allocate(void *data, void *p, size_t old_size, size_t size) {
+    struct tw_vm *vm = (struct tw_vm *)data;
+    struct block *block = p ? (struct block *)p - 1 : NULL;
+    if (size == 0) {
+        if (!block) return NULL;
+        tw_list_remove(&block->node);
+        tw_free(block);
+        vm->used -= old_size + sizeof *block;
+        return NULL;
+    }
+    size_t before = block ? old_size + sizeof *block : 0, after = size + sizeof *block;
+    if (after < size || (after > before && after - before > vm->cap - vm->used)) return NULL;
+    /* A block that moves must not be on the list meanwhile. */
+    if (block) tw_list_remove(&block->node);
+    struct block *moved = (struct block *)tw_try_realloc(block, after);
+    if (moved) {
+        tw_list_init(&moved->node);
+        vm->used = vm->used - before + after;
+    }
+    if (moved || block) tw_list_append(&vm->blocks, moved ? &moved->node : &block->node);
+    return moved ? moved + 1 : NULL;
+}
+
+static int collect(lua_State *L) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+static int set_up(lua_State *L) {
+    struct set_up *how = (struct set_up *)lua_touserdata(L, 1);
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    tw_libs_open(L, how->jit);
+    tw_object_open(L);
+    tw_api_open(L);
+    lua_pushcfunction(L, tw_call_trace);
+    how->slots[TW_SLOT_TRACE] = tw_vm_of(L)->trace_function = tw_vm_keep(L);
+    lua_pushcfunction(L, tw_call_enter);
+    how->slots[TW_SLOT_ENTER] = tw_vm_keep(L);
+    lua_pushcfunction(L, collect);
+    how->slots[TW_SLOT_COLLECT] = tw_vm_keep(L);
+    return 0;
+}
+
+static void give_back(struct tw_buf *buf) {
+    buf->length = 0;
+    if (buf->capacity > KEEP_SCRATCH) tw_buf_deinit(buf);
+}

@@ -1,0 +1,104 @@
+/* vm.h: a Lua VM of ours: one lua_State, its memory, and the functions that definitions gave it.
+ *
+ * All memory of the state comes from an allocator with a byte cap that keeps every block on a list
+ * of the VM's own. So a VM is thrown away whole, without lua_close and without running any of its
+ * code, also when a handler was left in the middle of something.
+ *
+ * From a lua_State the VM is found by tw_vm_of. Nothing here is global. */
+#ifndef TW_SCRIPT_VM_H
+#define TW_SCRIPT_VM_H
+
+#include <lua.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "script/script.h"
+
+struct tw_call;
+struct tw_source;
+
+/* Why Lua is entered. */
+#define TW_HOOK_TABLE(X)                                                                           \
+    X(TW_HOOK_LOAD, "load")                                                                        \
+    X(TW_HOOK_AUTH, "auth")                                                                        \
+    X(TW_HOOK_INIT, "init")                                                                        \
+    X(TW_HOOK_AUTHORIZE, "authorize")                                                              \
+    X(TW_HOOK_TRANSFORM, "transform")                                                              \
+    X(TW_HOOK_KEY, "queue.key")                                                                    \
+    X(TW_HOOK_ON_SUBSCRIBE, "on_subscribe")                                                        \
+    X(TW_HOOK_ON_UNSUBSCRIBE, "on_unsubscribe")                                                    \
+    X(TW_HOOK_TICK, "tick")                                                                        \
+    X(TW_HOOK_MIGRATE, "migrate")                                                                  \
+    X(TW_HOOK_STATE, "state") /* the state is made, read or let go; none of the app's code runs */
+
+enum tw_hook {
+#define X(name, text) name,
+    TW_HOOK_TABLE(X)
+#undef X
+        TW_HOOKS
+};
+
+const char *tw_hook_name(enum tw_hook hook);
+
+/* Kinds of objects that Lua sees; see object.h. */
+enum tw_class_id { TW_CLASS_MESSAGE, TW_CLASS_CLIENT, TW_CLASS_CHANNEL, TW_CLASSES };
+
+/* Index in the registry; 0: none. */
+typedef int tw_ref;
+
+/* The functions of one definition. */
+struct tw_vm_definition {
+    char *file; /* owned; where it stands, relative to the app */
+    tw_ref functions[TW_HOOKS];
+};
+
+struct tw_vm {
+    lua_State *L;
+    struct tw_list blocks; /* all of L's memory */
+    size_t used, cap;      /* bytes, our own bookkeeping included */
+
+    struct tw_source *source; /* ref */
+    struct tw_script_clock clock;
+    struct tw_vm_definition *definitions; /* owned; as in the generation */
+    size_t definition_count;
+
+    /* In the registry. */
+    tw_ref auth, app, loaded, tidewire, array_metatable, trace_function, classes[TW_CLASSES];
+
+    const void *rethrown; /* an error that was traced already on its way out */
+    struct tw_call *call; /* what runs now; NULL: nothing */
+    uint64_t serial;      /* of the call; objects of an earlier one are dead */
+    size_t *units;        /* owned: files (indices in the source) being loaded, outermost first */
+    size_t unit_count, unit_capacity;
+    bool is_loading; /* tidewire.file and require may read */
+    bool is_mute;    /* print and tidewire.log say nothing: another VM's load said it already */
+
+    /* Space for one call at a time; here, so that an error in Lua cannot leak it. */
+    struct tw_buf scratch, keys, trace;
+
+    uint64_t calls, failures;
+    size_t collect_at; /* collect fully when this many bytes are used */
+};
+
+/* The values that stand at the bottom of L's stack at all times. */
+enum { TW_SLOT_TRACE = 1, TW_SLOT_ENTER, TW_SLOT_COLLECT, TW_SLOTS = TW_SLOT_COLLECT };
+
+/* A VM with its libraries and `tidewire`, or NULL when `cap` is too small for that. Keeps a ref of
+ * `source`. */
+struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
+                        bool jit);
+static inline struct tw_vm *tw_vm_of(lua_State *L) {
+    void *vm;
+    lua_getallocf(L, &vm);
+    return (struct tw_vm *)vm;
+}
+/* Between calls: collects more eagerly the nearer the cap is. `fully`: also collects all now. */
+void tw_vm_tidy(struct tw_vm *vm, bool fully);
+/* Pops a value and keeps it in the registry. May raise. */
+tw_ref tw_vm_keep(lua_State *L);
+/* Pushes it; nil for 0. Never raises (but needs a slot of the stack). */
+void tw_vm_push(lua_State *L, tw_ref ref);
+/* Appends to a buffer of the VM's; raises "not enough memory". */
+void tw_vm_append(lua_State *L, struct tw_buf *buf, const void *bytes, size_t length);
+
+#endif
