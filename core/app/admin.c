@@ -236,7 +236,7 @@ static void route(struct tw_server *server, struct tw_session *session,
         if (server->state != TW_SERVER_RUNNING)
             respond_error(session, 503, "draining");
         else
-            tw_server_reload(server, "POST /v1/reload", pend(server, session));
+            tw_server_reload(server, true, pend(server, session));
     } else if (is_messages_path(path, &channel)) {
         if (is_method(session, request, POST)) publish(server, session, request, channel);
     } else {

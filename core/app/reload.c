@@ -2,6 +2,8 @@
  *
  *   idle -> loading (pool) -> swapping (each worker, between two messages) -> idle
  *
+ * When only the file watch asks and the files say what they said before, nothing is swapped.
+ *
  * A request that comes while one is under way is answered by the load after it, which sees the
  * files as they were at the request or later. */
 #include <stdlib.h>
@@ -17,6 +19,7 @@ struct tw_reload {
     struct tw_server *server;
     uv_work_t work;
     bool is_busy, is_wanted;
+    bool is_asked, is_asked_next; /* by a person, not by the watch: this load, the next one */
     struct tw_list waiters, next_waiters; /* struct tw_pending: of this load, of the next one */
     /* What is being loaded. */
     unsigned number;
@@ -132,6 +135,10 @@ static void after_load(uv_work_t *work, int cancelled) {
         finish(reload);
         return;
     }
+    if (!reload->is_asked && reload->generation->print == server->generation->print) {
+        finish(reload);
+        return;
+    }
     reload->swapped = 0;
     tw_server_call_all(server, false, swap, reload);
 }
@@ -151,14 +158,16 @@ static void start(struct tw_reload *reload) {
     struct tw_worker *control = tw_server_control(reload->server);
     reload->is_busy = true;
     reload->number = reload->server->generation->number + 1;
+    reload->is_asked = reload->is_asked_next;
+    reload->is_asked_next = false;
     tw_list_move(&reload->waiters, &reload->next_waiters);
     uv_queue_work(&control->loop, &reload->work, load, after_load);
 }
 
-void tw_server_reload(struct tw_server *server, const char *why, struct tw_pending *pending) {
+void tw_server_reload(struct tw_server *server, bool is_asked, struct tw_pending *pending) {
     struct tw_reload *reload = server->reload;
     if (server->state != TW_SERVER_RUNNING) return;
-    tw_log(TW_LOG_INFO, "reload", "loading reason=\"%s\"", why);
+    reload->is_asked_next |= is_asked;
     if (pending) tw_list_append(&reload->next_waiters, tw_pending_node(pending));
     if (reload->is_busy)
         reload->is_wanted = true;

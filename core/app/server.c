@@ -241,7 +241,7 @@ void tw_server_call_all(struct tw_server *server, bool up,
  */
 
 static void on_change(void *data) {
-    tw_server_reload(data, "files changed", NULL);
+    tw_server_reload(data, false, NULL);
 }
 
 static void open_control(struct tw_server *server) {

@@ -86,8 +86,9 @@ void tw_server_on_worker_empty(struct tw_worker *worker);
 void tw_reload_init(struct tw_server *server);
 void tw_reload_deinit(struct tw_server *server);
 struct tw_pending;
-/* Loads the app anew, off the loops. `pending`: whom to answer, or NULL. */
-void tw_server_reload(struct tw_server *server, const char *why, struct tw_pending *pending);
+/* Loads the app anew, off the loops. is_asked: also if nothing has changed. `pending`: whom to
+ * answer, or NULL. */
+void tw_server_reload(struct tw_server *server, bool is_asked, struct tw_pending *pending);
 bool tw_server_is_reloading(const struct tw_server *server);
 /* Logs each mistake. */
 void tw_server_log_errors(const struct tw_load_errors *errors);

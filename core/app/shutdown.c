@@ -143,7 +143,7 @@ static void on_stop(uv_async_t *stop) {
 static void on_signal(uv_signal_t *handle, int number) {
     struct tw_server *server = handle->data;
     if (number == SIGHUP) {
-        tw_server_reload(server, "SIGHUP", NULL);
+        tw_server_reload(server, true, NULL);
     } else {
         atomic_fetch_add(&server->stops_asked, 1);
         on_stop(&server->stop);

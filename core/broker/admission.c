@@ -57,7 +57,8 @@ static void forget_if_idle(struct tw_admission *admission, struct group *group) 
 /* Removal moves slots, so it comes after the walk. */
 static void sweep(struct tw_admission *admission, struct tw_rate rate, uint64_t now_ms) {
     size_t count = 0, at = 0;
-    struct group *group, **idle = (struct group **)tw_alloc(admission->groups.count * sizeof group);
+    struct group *group, **idle;
+    idle = (struct group **)tw_alloc(admission->groups.count * sizeof(struct group *));
     while ((group = tw_map_next(&admission->groups, &at))) {
         struct tw_bucket bucket = group->handshakes;
         bool is_full = tw_bucket_try_take(&bucket, rate, rate.burst, now_ms);

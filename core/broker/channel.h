@@ -22,7 +22,7 @@ struct tw_channel {
     uint64_t dropped;     /* by subscribers' queues, as reported by topics that are gone */
     uint32_t subscribers; /* the sum of per_worker */
     struct tw_heap_node tick;
-    struct tw_list idle; /* in hub->idle: made by a pattern and without subscribers */
+    struct tw_list idle; /* in hub->idle_channels: made by a pattern and without subscribers */
     uint64_t idle_since_ms;
     uint32_t per_worker[];
 };

@@ -38,6 +38,7 @@ struct tw_generation {
     struct tw_definition *definitions;
     size_t definition_count;
     bool has_auth;
+    uint64_t print;   /* fingerprint of all files that were read; equal: the same app */
     char *public_dir; /* absolute path of the app's public/, or NULL */
 };
 

@@ -258,7 +258,7 @@ static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_me
     tw_parcel_unref(parcel);
 }
 
-/* A message for one client alone: by the rules of its first subscription. */
+/* A message for one client alone: by the rules of its newest subscription. */
 static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
     uint64_t dropped = 0;

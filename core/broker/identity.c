@@ -17,8 +17,8 @@ struct tw_identity *tw_identity_new(uint64_t id, unsigned worker, const struct t
     identity->worker = (uint16_t)worker;
     identity->ip = *ip;
     identity->has_user = user.data != NULL;
-    if (user.length) memcpy(bytes, user.data, user.length);
-    if (claims.length) memcpy(bytes + user.length, claims.data, claims.length);
+    if (user.data) memcpy(bytes, user.data, user.length);
+    if (claims.data) memcpy(bytes + user.length, claims.data, claims.length);
     identity->user = (struct tw_str){bytes, user.length};
     identity->claims = (struct tw_str){bytes + user.length, claims.length};
     return identity;

@@ -1,8 +1,9 @@
 /* mail.h: what hubs send each other. A mail has one owner, who passes it on or frees it.
  *
  * Two lanes. Up: to a channel's home, from clients' workers; bounded, a full lane pushes back on
- * the sockets that feed it. Down: to clients' workers; always drained, and draining it never makes
- * new mail that could wait for a bound, so nothing can lock. */
+ * the sockets that feed it. Down: to clients' workers; always drained; the up
+ * mail this may make (ask again, a late farewell) waits with the sender if it must, so nothing can
+ * lock. */
 #ifndef TW_BROKER_MAIL_H
 #define TW_BROKER_MAIL_H
 

@@ -1,8 +1,8 @@
 /* mailbox.h: the queue in front of a hub; many producers, one consumer, any threads.
  *
  * The bound holds for the up lane alone. The down lane takes everything, but says when it is above
- * the bound: homes then take no more publishes until it is not (hub.c). Whoever was turned away is
- * woken by the consumer (tw_mailbox_take says so). */
+ * the bound: homes then take no more publishes until it is not (hub_mail.c). Whoever was turned
+ * away is woken by the consumer (the take functions say so). */
 #ifndef TW_BROKER_MAILBOX_H
 #define TW_BROKER_MAILBOX_H
 

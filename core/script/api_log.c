@@ -41,18 +41,13 @@ static int write_line(lua_State *L, enum tw_log_level level) {
     const struct tw_vm *vm = tw_vm_of(L);
     int count = lua_gettop(L);
     if (vm->is_mute) return 0;
-    luaL_Buffer text;
+    luaL_checkstack(L, 2 * count + 8, "too many arguments");
+    lua_pushliteral(L, "");
     for (int i = 1; i <= count; i++) {
+        if (i > 1) lua_pushliteral(L, " ");
         tw_text_push(L, i);
-        lua_replace(L, i);
     }
-    luaL_buffinit(L, &text);
-    for (int i = 1; i <= count; i++) {
-        if (i > 1) luaL_addchar(&text, ' ');
-        lua_pushvalue(L, i);
-        luaL_addvalue(&text);
-    }
-    luaL_pushresult(&text);
+    lua_concat(L, lua_gettop(L) - count);
     const struct tw_call *call = vm->call;
     if (call && call->channel) {
         tw_log(level, "script", "%s channel=%.*s hook=%s", lua_tostring(L, -1),

@@ -80,6 +80,7 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
     } while (errors->count == 0 && count < workers);
     if (errors->count == 0) {
         l.generation->public_dir = find_public(l.source);
+        l.generation->print = tw_source_print_all(l.source);
         tw_source_seal(l.source);
     }
 out:

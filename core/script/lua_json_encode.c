@@ -46,21 +46,6 @@ struct tw_str tw_lua_json_text(lua_State *L, int index, const char *name) {
     return (struct tw_str){vm->scratch.data, vm->scratch.length};
 }
 
-size_t tw_lua_json_number(double number, char out[32]) {
-    if (number == floor(number) && fabs(number) <= 9007199254740992.0) {
-        return (size_t)snprintf(out, 32, "%lld", (long long)number);
-    }
-    int length = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        length = snprintf(out, 32, "%.*g", digits, number);
-        if (digits == 17 || strtod(out, NULL) == number) break;
-    }
-    for (char *p = out; *p; p++) { /* a locale's decimal point */
-        if (!strchr("+-0123456789e", *p)) *p = '.';
-    }
-    return (size_t)length;
-}
-
 static void value(struct writer *w, int index, struct tw_path *path) {
     switch (lua_type(w->L, index)) {
     case LUA_TNIL:

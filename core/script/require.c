@@ -172,7 +172,10 @@ static void push_unit(lua_State *L, size_t index) {
     if (vm->unit_count == vm->unit_capacity) {
         size_t capacity = vm->unit_capacity ? vm->unit_capacity * 2 : 8;
         size_t *units = (size_t *)tw_try_realloc(vm->units, capacity * sizeof *units);
-        if (!units) luaL_error(L, "not enough memory");
+        if (!units) {
+            luaL_error(L, "not enough memory");
+            return; /* not reached, but who reads this may not know */
+        }
         vm->units = units;
         vm->unit_capacity = capacity;
     }

@@ -75,8 +75,8 @@ size_t tw_source_find(struct tw_source *source, struct tw_str path) {
     if (source->is_sealed) return TW_SOURCE_NONE;
     struct tw_source_file *file = TW_NEW(struct tw_source_file);
     file->path = tw_memdup(path.data, path.length);
-    source->files = (struct tw_source_file **)tw_realloc(source->files, (source->count + 1) *
-                                                                            sizeof *source->files);
+    source->files = (struct tw_source_file **)tw_realloc(
+        source->files, (source->count + 1) * sizeof(struct tw_source_file *));
     source->files[source->count++] = file;
     const char *wrong = check_path(path);
     if (wrong) {
@@ -113,6 +113,15 @@ uint64_t tw_source_print(const struct tw_source *source, size_t index) {
     bool *is_seen = (bool *)tw_alloc(source->count * sizeof *is_seen);
     uint64_t sum = 0;
     visit(source, index, is_seen, &sum);
+    tw_free(is_seen);
+    return sum ? sum : 1;
+}
+
+uint64_t tw_source_print_all(const struct tw_source *source) {
+    bool *is_seen = (bool *)tw_alloc((source->count + 1) * sizeof *is_seen);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < source->count; i++)
+        visit(source, i, is_seen, &sum);
     tw_free(is_seen);
     return sum ? sum : 1;
 }

@@ -46,6 +46,8 @@ struct tw_str tw_source_text(const struct tw_source *source, size_t index);
 void tw_source_add_use(struct tw_source *source, size_t user, size_t used);
 /* A fingerprint of the file and of all that it uses, directly or not. Never 0. */
 uint64_t tw_source_print(const struct tw_source *source, size_t index);
+/* Of all files that the app asked for. */
+uint64_t tw_source_print_all(const struct tw_source *source);
 /* The names in a folder of the app that end with `suffix` and do not begin with a dot, sorted.
  * Owned, each and the array; none if there is no such folder. */
 char **tw_source_list(const struct tw_source *source, const char *folder, const char *suffix,

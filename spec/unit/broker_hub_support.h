@@ -17,6 +17,7 @@ struct fake_vm {
 
 /* What a script keeps for a channel. */
 struct fake_state {
+    struct tw_list node; /* of states */
     struct fake_vm *vm;
     int value;
 };
@@ -33,6 +34,7 @@ struct script {
                     struct tw_effects *); /* subscribe, unsubscribe, tick, carry */
     unsigned opens, closes, carries, authorizes, subscribes, unsubscribes, ticks;
     unsigned carried_from; /* the number of the generation */
+    unsigned gone;         /* expected: states that go with their VM, since their channel is gone */
 };
 
 struct world {
@@ -49,7 +51,13 @@ struct world {
 };
 
 static struct script script;
+static struct tw_list states = {&states, &states};
 static unsigned log_lines;
+
+static void free_state(struct fake_state *state) {
+    tw_list_remove(&state->node);
+    tw_free(state);
+}
 
 /* --- fake scripts ----------------------------------------------------------------------------- */
 
@@ -58,6 +66,8 @@ static int hook_open(void *vm, struct tw_channel *channel, struct tw_effects *ef
     (void)failure;
     struct fake_state *state = TW_NEW(struct fake_state);
     state->vm = (struct fake_vm *)vm;
+    tw_list_init(&state->node);
+    tw_list_append(&states, &state->node);
     channel->script = state;
     script.opens++;
     return script.on_open ? script.on_open(channel, effects) : 0;
@@ -65,7 +75,7 @@ static int hook_open(void *vm, struct tw_channel *channel, struct tw_effects *ef
 
 static void hook_close(void *vm, struct tw_channel *channel) {
     assert_ptr_equal(((struct fake_state *)channel->script)->vm, vm);
-    tw_free(channel->script);
+    free_state((struct fake_state *)channel->script);
     channel->script = NULL;
     script.closes++;
 }
@@ -455,7 +465,9 @@ static inline void world_end(struct world *world) {
     for (unsigned i = 0; i <= world->hubs.workers; i++)
         tw_mailbox_deinit(&world->boxes[i]);
     tw_generation_unref(&world->generation);
-    assert_int_equal(script.opens, script.closes);
+    assert_int_equal(script.opens, script.closes + script.gone);
+    while (!tw_list_is_empty(&states))
+        free_state(TW_CONTAINER(states.next, struct fake_state, node));
     memset(&script, 0, sizeof script);
     tw_log_set_sink(NULL, NULL);
 }

@@ -441,7 +441,7 @@ static void hot_loops_run_with_and_without_the_compiler(void **state) {
                  "  m.data = n return m end }");
         stage_load(&stage);
         for (int round = 0; round < 200; round++) {
-            assert_int_equal(transformed(&stage, "{\"n\":1000}", "2997"), 0);
+            assert_int_equal(transformed(&stage, "{\"n\":1000}", "3003"), 0);
             assert_int_equal(transformed(&stage, "{\"n\":100,\"fail\":1}", ""), TW_ESCRIPT);
             assert_int_equal(stage.failure.line, 3);
         }

@@ -234,7 +234,7 @@ static void each_setting_is_in_the_stub(void **state) {
         tw_free(wanted);
     }
     /* Each leaf's docstring begins with its path in backquotes. */
-    for (const char *at = text; (at = strstr(at, " # `")); at++)
+    for (const char *at = text; (at = strstr(at, "\n---`")); at++)
         stubbed++;
     assert_int_equal(stubbed, count);
 }

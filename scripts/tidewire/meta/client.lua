@@ -2,9 +2,12 @@
 
 ---One connection. Valid until the handler that got it ends; any use after that raises. Read-only.
 ---@class tidewire.Client
----@field id string 16 hex digits, unique in the process
----@field user string? as auth said
----@field claims table as auth said; {} if it said nothing. A copy: changes do not last
+---16 hex digits, unique in the process
+---@field id string
+---as auth said
+---@field user string?
+---as auth said; {} if it said nothing. A copy: changes do not last
+---@field claims table
 ---@field ip string
 local client = {}
 
@@ -18,3 +21,5 @@ function client:send(data) end
 ---@param code? integer 1000, or 3000 to 4999 (RFC 6455 §7.4). Default 4403
 ---@param reason? string at most 123 bytes of UTF-8. Default ""
 function client:disconnect(code, reason) end
+
+return client

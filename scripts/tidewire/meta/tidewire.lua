@@ -8,8 +8,8 @@ local tidewire = {}
 ---@type string
 tidewire.version = ""
 
----The environment of the process: tidewire.env.WS_TOKEN is a string, or nil. Read-only; it cannot be
----walked with pairs.
+---The environment of the process: tidewire.env.WS_TOKEN is a string, or nil. Read-only; it
+---cannot be walked with pairs.
 ---@type table<string, string?>
 tidewire.env = {}
 
@@ -24,8 +24,8 @@ function tidewire.now() end
 ---@param data any what JSON can hold
 function tidewire.publish(name, data) end
 
----The text of a file of the app. Only while the app is loaded: call it at the top of a file, not in a
----hook. Raises if it is not there, or not inside of the app's folder.
+---The text of a file of the app. Only while the app is loaded: call it at the top of a file, not
+---in a hook. Raises if it is not there, or not inside of the app's folder.
 ---@param path string relative to the app's folder
 ---@return string
 function tidewire.file(path) end
