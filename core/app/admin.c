@@ -67,8 +67,7 @@ static void respond_error(struct tw_session *session, int status, const char *me
     tw_buf_deinit(&body);
 }
 
-/* --- publish ------------------------------------------------------------------------------------
- */
+/* --- publish --- */
 
 static void print_failure(struct tw_buf *json, const struct tw_failure *failure) {
     tw_buf_print(json, "{\"error\":\"the hook failed\",\"hook\":");
@@ -135,8 +134,7 @@ static void publish(struct tw_server *server, struct tw_session *session,
     tw_buf_deinit(&json);
 }
 
-/* --- reload -------------------------------------------------------------------------------------
- */
+/* --- reload --- */
 
 void tw_admin_answer_reload(struct tw_pending *pending, int status, unsigned generation,
                             const struct tw_load_errors *errors) {
@@ -159,8 +157,7 @@ void tw_admin_answer_reload(struct tw_pending *pending, int status, unsigned gen
     tw_buf_deinit(&json);
 }
 
-/* --- routes -------------------------------------------------------------------------------------
- */
+/* --- routes --- */
 
 static void answer_health(struct tw_server *server, struct tw_session *session, bool is_readiness) {
     struct tw_buf json = {0};
@@ -179,20 +176,39 @@ static bool is_key(struct tw_str given, const char *key) {
     return different == 0;
 }
 
+static bool has_key(const struct tw_server *server) {
+    return server->admin_key && *server->admin_key;
+}
+
 static bool is_authorized(const struct tw_server *server, const struct tw_http_request *request) {
     struct tw_str header = tw_http_header(request, "authorization");
     struct tw_str scheme = tw_str_cut(&header, ' ');
-    if (!server->admin_key || !*server->admin_key) return true;
+    if (!has_key(server)) return true;
     if (!tw_str_eq_nocase(scheme, TW_STR("Bearer")) || !header.data) return false;
     return is_key(tw_str_trim(header), server->admin_key);
 }
 
-static bool is_foreign(const struct tw_http_request *request) {
+/* Is the Host one of this machine's own names? */
+static bool is_local_host(const struct tw_server *server, struct tw_str host) {
+    struct tw_ip ip;
+    struct tw_str name = host;
+    const char *colon = memrchr(host.data ? host.data : "", ':', host.length);
+    if (tw_str_eq(host, tw_str_of(server->admin_text))) return true;
+    if (colon) name.length = (size_t)(colon - name.data);
+    if (tw_str_eq_nocase(name, TW_STR("localhost"))) return true;
+    return tw_ip_parse(host, &ip) == 0 && tw_ip_is_loopback(&ip);
+}
+
+/* A page of another origin; or of one that gave its own name our address (DNS rebinding), so that
+ * Origin and Host agree. A browser sends an Origin with every POST. */
+static bool is_foreign(const struct tw_server *server, const struct tw_http_request *request) {
     struct tw_str origin = tw_http_header(request, "origin");
     struct tw_str host = tw_http_header(request, "host");
     if (!origin.data) return false;
-    return !tw_str_starts(origin, TW_STR("http://")) || origin.length != host.length + 7 ||
-           !tw_str_eq_nocase((struct tw_str){origin.data + 7, origin.length - 7}, host);
+    if (!tw_str_starts(origin, TW_STR("http://")) || origin.length != host.length + 7 ||
+        !tw_str_eq_nocase((struct tw_str){origin.data + 7, origin.length - 7}, host))
+        return true;
+    return !has_key(server) && !is_local_host(server, host);
 }
 
 enum method { GET, POST };
@@ -230,7 +246,11 @@ static void route(struct tw_server *server, struct tw_session *session,
                   const struct tw_http_request *request) {
     struct tw_str channel, path = request->path;
     if (tw_str_eq(path, TW_STR("/v1/stats"))) {
-        if (is_method(session, request, GET)) tw_admin_gather_stats(server, pend(server, session));
+        if (!is_method(session, request, GET)) return;
+        if (server->state >= TW_SERVER_QUIET)
+            respond_error(session, 503, "stopping"); /* the workers answer no more */
+        else
+            tw_admin_gather_stats(server, pend(server, session));
     } else if (tw_str_eq(path, TW_STR("/v1/reload"))) {
         if (!is_method(session, request, POST)) return;
         if (server->state != TW_SERVER_RUNNING)
@@ -263,13 +283,19 @@ static void on_request(void *data, struct tw_session *session,
     if (is_readiness || tw_str_eq(request->path, TW_STR("/healthz"))) {
         /* Open to probes, which carry no key. */
         if (is_method(session, request, GET)) answer_health(server, session, is_readiness);
-    } else if (is_foreign(request)) {
+    } else if (is_foreign(server, request)) {
         tw_session_refuse(session, 403, "not from a web page");
     } else if (!is_authorized(server, request)) {
         ask_for_key(session);
     } else {
         route(server, session, request);
     }
+}
+
+void tw_admin_deinit(struct tw_server *server) {
+    struct tw_list *node;
+    while ((node = tw_list_shift(&server->pending)))
+        tw_free(TW_CONTAINER(node, struct tw_pending, all));
 }
 
 void tw_admin_init(struct tw_server *server) {

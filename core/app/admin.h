@@ -14,6 +14,8 @@ void tw_admin_answer(struct tw_pending *pending, int status, const struct tw_buf
 
 /* Makes the control worker's listeners serve the admin API. */
 void tw_admin_init(struct tw_server *server);
+/* Frees what still waits; the loops have ended. */
+void tw_admin_deinit(struct tw_server *server);
 
 void tw_admin_answer_reload(struct tw_pending *pending, int status, unsigned generation,
                             const struct tw_load_errors *errors);

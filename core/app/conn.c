@@ -102,19 +102,29 @@ void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *pee
     worker->conn_count++;
 }
 
-static void for_all(struct tw_worker *worker, void (*act)(struct tw_session *session)) {
+static void for_all(struct tw_worker *worker, void (*act)(struct tw_conn *conn)) {
     struct tw_list *node = worker->conns.next;
     while (node != &worker->conns) {
         struct tw_conn *conn = TW_CONTAINER(node, struct tw_conn, node);
         node = node->next;
-        act(conn->session);
+        act(conn);
     }
 }
 
+static void abort_one(struct tw_conn *conn) {
+    tw_session_abort(conn->session);
+}
+
+/* A request that has come but was not read yet gets its answer. */
+static void end_if_idle(struct tw_conn *conn) {
+    if (tw_session_is_idle(conn->session)) tw_stream_read_now(&conn->stream);
+    if (tw_session_is_idle(conn->session)) tw_session_abort(conn->session);
+}
+
 void tw_conn_abort_all(struct tw_worker *worker) {
-    for_all(worker, tw_session_abort);
+    for_all(worker, abort_one);
 }
 
 void tw_conn_end_idle(struct tw_worker *worker) {
-    for_all(worker, tw_session_end_idle);
+    for_all(worker, end_if_idle);
 }

@@ -56,8 +56,7 @@ void tw_server_log_errors(const struct tw_load_errors *errors) {
     }
 }
 
-/* --- after the load -----------------------------------------------------------------------------
- */
+/* --- after the load --- */
 
 static void free_vms(struct tw_reload *reload) {
     for (size_t i = 0; i < reload->vm_count; i++)
@@ -80,9 +79,15 @@ static void finish(struct tw_reload *reload) {
     tw_generation_unref(&reload->generation);
     tw_load_errors_deinit(&reload->errors);
     reload->is_busy = false;
-    if (!reload->is_wanted) return;
-    reload->is_wanted = false;
-    start(reload);
+    if (reload->is_wanted && reload->server->state == TW_SERVER_RUNNING) {
+        reload->is_wanted = false;
+        start(reload);
+        return;
+    }
+    tw_list_move(&reload->waiters, &reload->next_waiters);
+    reload->status = TW_EDRAINING; /* for those who asked for a load that will not be */
+    answer_all(reload);
+    tw_server_on_load_ended(reload->server);
 }
 
 static bool same_texts(char *const *a, size_t a_count, char *const *b, size_t b_count) {
@@ -143,8 +148,7 @@ static void after_load(uv_work_t *work, int cancelled) {
     tw_server_call_all(server, false, swap, reload);
 }
 
-/* --- the load -----------------------------------------------------------------------------------
- */
+/* --- the load --- */
 
 static void load(uv_work_t *work) {
     struct tw_reload *reload = TW_CONTAINER(work, struct tw_reload, work);

@@ -30,8 +30,7 @@ struct tw_app tw_server_app(const struct tw_server *server) {
                            .scripts_dir = TW_SCRIPTS_DIR};
 }
 
-/* --- new and free -------------------------------------------------------------------------------
- */
+/* --- new and free --- */
 
 static char *copy_or(const char *text, const char *otherwise) {
     return text || otherwise ? tw_format("%s", text ? text : otherwise) : NULL;
@@ -91,8 +90,7 @@ void tidewire_free(struct tidewire *broker) {
     tw_free(server);
 }
 
-/* --- listening ----------------------------------------------------------------------------------
- */
+/* --- listening --- */
 
 /* Sockets to listen on: `count` for each worker, in rows. */
 struct sockets {
@@ -103,6 +101,23 @@ struct sockets {
 static void close_sockets(struct sockets *sockets, unsigned rows) {
     for (size_t i = 0; i < sockets->count * rows; i++)
         if (sockets->fds[i] >= 0) close(sockets->fds[i]);
+}
+
+static void remember_socket(struct tw_server *server, const char *text) {
+    if (strncmp(text, "unix:", 5) != 0) return;
+    server->sockets =
+        tw_realloc(server->sockets, (server->socket_count + 1) * sizeof *server->sockets);
+    server->sockets[server->socket_count++] = tw_format("%s", text + 5);
+}
+
+void tw_server_unlink_sockets(struct tw_server *server) {
+    for (size_t i = 0; i < server->socket_count; i++) {
+        unlink(server->sockets[i]);
+        tw_free(server->sockets[i]);
+    }
+    tw_free(server->sockets);
+    server->sockets = NULL;
+    server->socket_count = 0;
 }
 
 static int bind_all(struct tw_server *server, struct sockets *sockets) {
@@ -124,6 +139,7 @@ static int bind_all(struct tw_server *server, struct sockets *sockets) {
         for (unsigned row = 1; row < server->hubs.workers && status == 0; row++)
             status = tw_listener_bind_again(text, sockets->fds[i],
                                             &sockets->fds[row * sockets->count + i]);
+        remember_socket(server, text);
         tw_buf_print(&texts, "%s%s", i ? "," : "", text);
     }
     if (status != 0) close_sockets(sockets, server->hubs.workers);
@@ -156,19 +172,12 @@ static int bind_admin(struct tw_server *server, int *fd) {
             return TW_EUSAGE;
         }
     }
+    remember_socket(server, text);
     server->admin_text = tw_format("%s", text);
     return 0;
 }
 
-static void unlink_unix_sockets(const struct tw_server *server) {
-    const struct tw_settings *settings = &server->generation->settings;
-    for (size_t i = 0; i < settings->listen_count; i++)
-        if (strncmp(settings->listen[i], "unix:", 5) == 0) unlink(settings->listen[i] + 5);
-    if (strncmp(server->admin, "unix:", 5) == 0) unlink(server->admin + 5);
-}
-
-/* --- workers ------------------------------------------------------------------------------------
- */
+/* --- workers --- */
 
 static void wake(void *driver, unsigned index) {
     struct tw_server *server = driver;
@@ -237,8 +246,7 @@ void tw_server_call_all(struct tw_server *server, bool up,
         tw_server_call(&tw_server_control(server)->hub, i, up, call, request);
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running --- */
 
 static void on_change(void *data) {
     tw_server_reload(data, false, NULL);
@@ -254,9 +262,9 @@ static void open_control(struct tw_server *server) {
                                       on_change, server, &status);
 }
 
-static void set_open(struct tw_server *server, bool is_open) {
+static void open_to_outside(struct tw_server *server) {
     pthread_mutex_lock(&server->outside);
-    server->is_open = is_open;
+    server->is_open = server->is_stoppable = true;
     pthread_mutex_unlock(&server->outside);
 }
 
@@ -266,8 +274,9 @@ static void serve(struct tw_server *server) {
     open_control(server);
     atomic_store(&server->is_started, true);
     for (unsigned i = 0; i < server->hubs.workers; i++)
-        uv_thread_create(&server->workers[i].thread, run_worker, &server->workers[i]);
-    set_open(server, true);
+        TW_REQUIRE(uv_thread_create(&server->workers[i].thread, run_worker, &server->workers[i]) ==
+                   0);
+    open_to_outside(server);
     tw_log(TW_LOG_INFO, "server", "serving app=%s listen=%s admin=%s workers=%u generation=%u",
            server->app_path, server->listen_text, server->admin_text, server->hubs.workers,
            server->generation->number);
@@ -296,16 +305,16 @@ int tidewire_run(struct tidewire *broker) {
         uint32_t left = tw_admission_count(&server->hubs.admission);
         for (unsigned i = 0; i <= server->hubs.workers; i++)
             tw_worker_deinit(&server->workers[i]);
+        tw_admin_deinit(server);
         deinit_hubs(server);
-        unlink_unix_sockets(server);
         tw_log(TW_LOG_INFO, "server", "stopped connections=%u checks=%lu", left, tw_check_count());
     }
+    tw_server_unlink_sockets(server);
     tw_free(sockets.fds);
     return status;
 }
 
-/* --- from outside -------------------------------------------------------------------------------
- */
+/* --- from outside --- */
 
 struct outside_publish {
     struct tw_message *message;
@@ -322,35 +331,47 @@ static void publish_outside(struct tw_hub *hub, struct tw_mail *mail) {
     tw_free(publish);
 }
 
-int tidewire_publish(struct tidewire *broker, const char *channel, const void *payload,
-                     size_t length, int binary) {
-    struct tw_server *server = (struct tw_server *)broker;
-    struct tw_message *message = tw_message_try_new(payload, length, binary);
-    int status = TW_ECLOSED;
-    if (!message) return TW_ETOOBIG;
+/* Hands a call to the control worker, behind those before it. TW_ECLOSED when it no longer runs,
+ * or, with `closes`, makes it so for the calls that follow. */
+static int call_from_outside(struct tw_server *server, bool closes,
+                             void (*call)(struct tw_hub *hub, struct tw_mail *mail),
+                             void *request) {
+    struct tw_mail *mail = tw_mail_new(TW_MAIL_CALL);
+    mail->call = call;
+    mail->request = request;
     pthread_mutex_lock(&server->outside);
-    if (server->is_open) {
-        struct outside_publish *publish = TW_NEW(struct outside_publish);
-        struct tw_mail *mail = tw_mail_new(TW_MAIL_CALL);
-        *publish = (struct outside_publish){message, tw_format("%s", channel)};
-        mail->call = publish_outside;
-        mail->request = publish;
+    bool is_open = closes ? server->is_stoppable : server->is_open;
+    if (closes) server->is_open = false;
+    if (is_open) {
         tw_mailbox_try_put(&server->hubs.boxes[server->hubs.workers], mail);
         wake(server, server->hubs.workers);
-        message = NULL;
-        status = 0;
     }
     pthread_mutex_unlock(&server->outside);
-    tw_message_unref(&message);
+    if (!is_open) tw_mail_free(mail);
+    return is_open ? 0 : TW_ECLOSED;
+}
+
+int tidewire_publish(struct tidewire *broker, const char *channel, const void *payload,
+                     size_t length, int binary) {
+    struct outside_publish *publish = TW_NEW(struct outside_publish);
+    publish->message = tw_message_try_new(payload, length, binary);
+    publish->channel = tw_format("%s", channel);
+    int status = publish->message ? call_from_outside((struct tw_server *)broker, false,
+                                                      publish_outside, publish)
+                                  : TW_ETOOBIG;
+    if (status != 0) {
+        tw_message_unref(&publish->message);
+        tw_free(publish->channel);
+        tw_free(publish);
+    }
     return status;
 }
 
+static void stop_outside(struct tw_hub *hub, struct tw_mail *mail) {
+    (void)mail;
+    tw_server_stop(tw_worker_of(hub)->server);
+}
+
 void tidewire_stop(struct tidewire *broker) {
-    struct tw_server *server = (struct tw_server *)broker;
-    pthread_mutex_lock(&server->outside);
-    if (server->is_open) {
-        atomic_fetch_add(&server->stops_asked, 1);
-        uv_async_send(&server->stop);
-    }
-    pthread_mutex_unlock(&server->outside);
+    call_from_outside((struct tw_server *)broker, true, stop_outside, NULL);
 }

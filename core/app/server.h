@@ -1,7 +1,8 @@
 /* server.h: the whole broker: workers, the control worker, generations, the end.
  *
- *   LOADED -> RUNNING -> QUIESCING -> GOODBYES -> QUIET -> CLOSING -> ENDED
- *   QUIESCING: listeners close; what clients have published so far reaches its home
+ *   LOADED -> RUNNING -> QUIESCING -> SETTLING -> GOODBYES -> QUIET -> CLOSING -> ENDED
+ *   QUIESCING: listeners close; what clients have published so far is on its way to its home
+ *   SETTLING:  ... has been ordered there
  *   GOODBYES:  every client gets what it was sent, then 1001; over the drain window
  *   QUIET:     no connection is left; the hubs take no more turns
  *   CLOSING:   the admin listener's connections end
@@ -20,6 +21,7 @@ enum tw_server_state {
     TW_SERVER_LOADED,
     TW_SERVER_RUNNING,
     TW_SERVER_QUIESCING,
+    TW_SERVER_SETTLING,
     TW_SERVER_GOODBYES,
     TW_SERVER_QUIET,
     TW_SERVER_CLOSING,
@@ -42,6 +44,8 @@ struct tw_server {
     struct tw_hubs hubs;
     struct tw_worker *workers; /* hubs.workers and the control worker behind them */
     char *listen_text, *admin_text;
+    char **sockets; /* paths of unix sockets that we made */
+    size_t socket_count;
     uint64_t started_ms;
     /* Of the control worker's thread. */
     enum tw_server_state state;
@@ -49,16 +53,15 @@ struct tw_server {
     struct tw_watch *watch;
     struct tw_list pending; /* requests to the admin listener that wait (admin.c) */
     unsigned acks;          /* how many workers have done what the state asks for */
-    uv_async_t stop;
     uv_signal_t sighup, sigterm, sigint;
     uv_timer_t drain_timer;
     unsigned stops_seen;
+    bool is_end_due; /* only a load that is under way is waited for */
     /* Of any thread. */
-    atomic_uint stops_asked;
-    atomic_bool is_started;  /* loops may be woken */
-    atomic_bool is_ended;    /* ... and are to end */
-    pthread_mutex_t outside; /* tidewire_publish and _stop against the end of the loops */
-    bool is_open;            /* guarded by it */
+    atomic_bool is_started;     /* loops may be woken */
+    atomic_bool is_ended;       /* ... and are to end */
+    pthread_mutex_t outside;    /* tidewire_publish and _stop against the end of the loops */
+    bool is_open, is_stoppable; /* guarded by it: for publish, for stop */
 };
 
 static inline struct tw_worker *tw_server_control(struct tw_server *server) {
@@ -73,6 +76,9 @@ void tw_server_call_all(struct tw_server *server, bool up,
                         void (*call)(struct tw_hub *hub, struct tw_mail *mail), void *request);
 /* The app as it is now on disk. */
 struct tw_app tw_server_app(const struct tw_server *server);
+
+/* Removes the files of unix sockets that we listened on. */
+void tw_server_unlink_sockets(struct tw_server *server);
 
 /* shutdown.c, on the control worker's thread unless said otherwise */
 void tw_server_open_signals(struct tw_server *server);
@@ -90,6 +96,8 @@ struct tw_pending;
  * answer, or NULL. */
 void tw_server_reload(struct tw_server *server, bool is_asked, struct tw_pending *pending);
 bool tw_server_is_reloading(const struct tw_server *server);
+/* shutdown.c: no load is under way any more. */
+void tw_server_on_load_ended(struct tw_server *server);
 /* Logs each mistake. */
 void tw_server_log_errors(const struct tw_load_errors *errors);
 

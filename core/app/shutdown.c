@@ -14,8 +14,7 @@ static struct tw_server *server_of(struct tw_hub *hub) {
     return tw_worker_of(hub)->server;
 }
 
-/* --- rounds: something every worker does, and says so --------------------------------------------
- */
+/* --- rounds: something every worker does, and says so --- */
 
 static void next_state(struct tw_server *server);
 
@@ -29,11 +28,15 @@ static void ack(struct tw_hub *hub) {
     tw_server_call(hub, hub->hubs->workers, false, on_ack, NULL);
 }
 
-/* Behind all that other workers have published here before they did the same. */
-static void quiesce(struct tw_hub *hub, struct tw_mail *mail) {
-    (void)mail;
+/* Two rounds of this: after the first no publish waits for room in a mailbox, after the second all
+ * are ordered. Each is behind what lay in the up lane, and, by posting itself once more, behind
+ * what the hub had put aside for itself. */
+static void settle(struct tw_hub *hub, struct tw_mail *mail) {
     tw_worker_close_listeners(tw_worker_of(hub));
-    ack(hub);
+    if (mail->from == hub->index && hub->spill_count == 0)
+        ack(hub);
+    else
+        tw_server_call(hub, hub->index, true, settle, NULL);
 }
 
 /* Behind all deliveries of what was published before. */
@@ -60,11 +63,12 @@ static void abort_all(struct tw_hub *hub, struct tw_mail *mail) {
     tw_worker_abort(tw_worker_of(hub));
 }
 
-/* --- the control worker's own end ----------------------------------------------------------------
- */
+/* --- the control worker's own end --- */
 
 static void end(struct tw_server *server) {
     struct tw_worker *control = tw_server_control(server);
+    server->is_end_due = tw_server_is_reloading(server);
+    if (server->is_end_due) return; /* its thread still works for us */
     control->is_quiet = true;
     atomic_store(&server->is_ended, true);
     for (unsigned i = 0; i < server->hubs.workers; i++)
@@ -73,9 +77,13 @@ static void end(struct tw_server *server) {
     tw_worker_end(control);
 }
 
+void tw_server_on_load_ended(struct tw_server *server) {
+    if (server->is_end_due) end(server);
+}
+
 static void close_control(struct tw_server *server) {
     pthread_mutex_lock(&server->outside);
-    server->is_open = false;
+    server->is_open = server->is_stoppable = false;
     pthread_mutex_unlock(&server->outside);
     tw_watch_close(server->watch);
     server->watch = NULL;
@@ -87,6 +95,9 @@ static void next_state(struct tw_server *server) {
     server->acks = 0;
     server->state++;
     switch (server->state) {
+    case TW_SERVER_SETTLING:
+        tw_server_call_all(server, true, settle, NULL);
+        return;
     case TW_SERVER_GOODBYES:
         tw_server_call_all(server, false, say_goodbyes, NULL);
         return;
@@ -102,20 +113,28 @@ static void next_state(struct tw_server *server) {
     }
 }
 
-/* --- being told ----------------------------------------------------------------------------------
- */
+/* --- being told --- */
+
+/* Nobody is connected any more, and what is left to wait for is a script that is being loaded: then
+ * nothing is lost by not waiting. */
+static void on_not_ending(uv_timer_t *timer) {
+    struct tw_server *server = TW_CONTAINER(timer, struct tw_server, drain_timer);
+    if (!server->is_end_due)
+        tw_log(TW_LOG_ERROR, "server", "a worker does not end: the process does");
+    tw_server_unlink_sockets(server);
+    _exit(server->is_end_due ? 0 : 1);
+}
+
+static void abort_workers(struct tw_server *server) {
+    if (server->want_signals) uv_timer_start(&server->drain_timer, on_not_ending, AT_ONCE_MS, 0);
+    tw_server_call_all(server, false, abort_all, NULL);
+}
 
 static void on_drain_timeout(uv_timer_t *timer) {
     struct tw_server *server = TW_CONTAINER(timer, struct tw_server, drain_timer);
     tw_log(TW_LOG_INFO, "server", "drain timeout: connections are broken off count=%u",
            tw_admission_count(&server->hubs.admission));
-    tw_server_call_all(server, false, abort_all, NULL);
-}
-
-static void on_not_ending(uv_timer_t *timer) {
-    (void)timer;
-    tw_log(TW_LOG_ERROR, "server", "a worker does not end: the process does");
-    _exit(1);
+    abort_workers(server);
 }
 
 void tw_server_stop(struct tw_server *server) {
@@ -126,28 +145,19 @@ void tw_server_stop(struct tw_server *server) {
         server->state = TW_SERVER_QUIESCING;
         tw_server_control(server)->hub.is_draining = true;
         uv_timer_start(&server->drain_timer, on_drain_timeout, timeout_ms, 0);
-        tw_server_call_all(server, true, quiesce, NULL);
+        tw_server_call_all(server, true, settle, NULL);
     } else if (server->stops_seen == 2) {
         tw_log(TW_LOG_INFO, "server", "stopping at once");
-        uv_timer_start(&server->drain_timer, on_not_ending, AT_ONCE_MS, 0);
-        tw_server_call_all(server, false, abort_all, NULL);
+        abort_workers(server);
     }
-}
-
-static void on_stop(uv_async_t *stop) {
-    struct tw_server *server = TW_CONTAINER(stop, struct tw_server, stop);
-    while (server->stops_seen < 2 && server->stops_seen < atomic_load(&server->stops_asked))
-        tw_server_stop(server);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
     struct tw_server *server = handle->data;
-    if (number == SIGHUP) {
+    if (number == SIGHUP)
         tw_server_reload(server, true, NULL);
-    } else {
-        atomic_fetch_add(&server->stops_asked, 1);
-        on_stop(&server->stop);
-    }
+    else
+        tw_server_stop(server);
 }
 
 static void watch_signal(struct tw_server *server, uv_signal_t *handle, int number) {
@@ -157,16 +167,13 @@ static void watch_signal(struct tw_server *server, uv_signal_t *handle, int numb
 }
 
 void tw_server_open_signals(struct tw_server *server) {
-    uv_loop_t *loop = &tw_server_control(server)->loop;
-    uv_async_init(loop, &server->stop, on_stop);
-    uv_timer_init(loop, &server->drain_timer);
+    uv_timer_init(&tw_server_control(server)->loop, &server->drain_timer);
     watch_signal(server, &server->sighup, SIGHUP);
     watch_signal(server, &server->sigterm, SIGTERM);
     watch_signal(server, &server->sigint, SIGINT);
 }
 
 void tw_server_close_signals(struct tw_server *server) {
-    uv_close((uv_handle_t *)&server->stop, NULL);
     uv_close((uv_handle_t *)&server->drain_timer, NULL);
     uv_close((uv_handle_t *)&server->sighup, NULL);
     uv_close((uv_handle_t *)&server->sigterm, NULL);

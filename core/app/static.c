@@ -1,5 +1,7 @@
 /* static.c: GET and HEAD of files below public/, read anew at each request.
  *
+ * Reading is done on the loop: the files of a page are few and in the page cache.
+ *
  * The kernel keeps requests inside the folder: openat2 with RESOLVE_BENEATH refuses "..", absolute
  * links and links that lead out, whatever the spelling. Hidden files are not served. */
 #include "app/static.h"
@@ -13,11 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "proto/http.h"
-
-#define MAX_FILE (32u << 20)
 
 static const struct {
     const char *ending, *type;
@@ -89,40 +88,36 @@ static bool has_etag(struct tw_str list, const char *etag) {
     return false;
 }
 
-static bool read_all(int fd, char *bytes, size_t length) {
-    for (size_t at = 0; at < length;) {
-        ssize_t got = read(fd, bytes + at, length - at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        at += (size_t)got;
-    }
-    return true;
+static int64_t read_file(void *fd, void *bytes, size_t size) {
+    ssize_t length;
+    do {
+        length = read((int)(intptr_t)fd, bytes, size);
+    } while (length < 0 && errno == EINTR);
+    return length;
 }
 
+static void close_file(void *fd) {
+    close((int)(intptr_t)fd);
+}
+
+/* Takes the descriptor. */
 static void respond_file(struct tw_session *session, const struct tw_http_request *request, int fd,
                          const struct stat *info, const char *path) {
     char etag[64], headers[160];
-    struct tw_http_response response = {.status = 200, .headers = headers};
+    struct tw_http_response response = {.status = 200, .type = type_of(path), .headers = headers};
+    struct tw_http_source source = {.read = read_file,
+                                    .close = close_file,
+                                    .data = (void *)(intptr_t)fd,
+                                    .length = (uint64_t)info->st_size};
     snprintf(etag, sizeof etag, "\"%llx-%llx%08lx\"", (unsigned long long)info->st_size,
              (unsigned long long)info->st_mtim.tv_sec, (unsigned long)info->st_mtim.tv_nsec);
     snprintf(headers, sizeof headers,
              "ETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n", etag);
     if (has_etag(tw_http_header(request, "if-none-match"), etag)) {
         response.status = 304;
-        tw_session_respond(session, &response);
-        return;
+        source.length = 0;
     }
-    size_t length = (size_t)info->st_size;
-    char *bytes = tw_try_alloc(length + 1);
-    if (!bytes || !read_all(fd, bytes, length)) {
-        tw_log(TW_LOG_ERROR, "static", "file not read path=%s", path);
-        tw_session_refuse(session, 500, "the file cannot be read");
-    } else {
-        response.type = type_of(path);
-        response.body = (struct tw_str){bytes, length};
-        tw_session_respond(session, &response);
-    }
-    tw_free(bytes);
+    tw_session_respond_from(session, &response, &source);
 }
 
 /* "/docs" is a folder: relative links of its page need the slash. */
@@ -156,10 +151,11 @@ static void serve(struct tw_session *session, const struct tw_http_request *requ
         tw_session_refuse(session, 404, "not found");
     } else if (S_ISDIR(info.st_mode) && has_index(folder, path)) {
         redirect(session, path);
-    } else if (!S_ISREG(info.st_mode) || info.st_size > MAX_FILE) {
+    } else if (!S_ISREG(info.st_mode)) {
         tw_session_refuse(session, 404, "not found");
     } else {
         respond_file(session, request, fd, &info, path);
+        fd = -1;
     }
     if (fd >= 0) close(fd);
     tw_free(path);

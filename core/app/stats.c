@@ -28,8 +28,7 @@ struct gathering {
     struct share shares[];
 };
 
-/* --- on each worker -----------------------------------------------------------------------------
- */
+/* --- on each worker --- */
 
 static void fill(struct tw_hub *hub, struct share *share) {
     size_t at = 0;
@@ -61,8 +60,7 @@ static void on_asked(struct tw_hub *hub, struct tw_mail *mail) {
     tw_server_call(hub, hub->hubs->workers, false, on_filled, gathering);
 }
 
-/* --- on the control worker ----------------------------------------------------------------------
- */
+/* --- on the control worker --- */
 
 static bool part_matches(const void *value, const void *key) {
     return tw_str_eq(((const struct part *)value)->name->text, *(const struct tw_str *)key);

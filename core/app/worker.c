@@ -9,8 +9,7 @@
 
 #define READERS_KEPT 16
 
-/* --- the turn -----------------------------------------------------------------------------------
- */
+/* --- the turn --- */
 
 static void on_timer(uv_timer_t *timer) {
     TW_CONTAINER(timer, struct tw_worker, timer)->timer_at_ms = UINT64_MAX;
@@ -40,8 +39,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     sleep_until(worker, next_ms, now_ms);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static void on_accept(struct tw_listener *listener, int fd, const struct sockaddr *peer) {
     tw_conn_accept(listener->poll.loop->data, fd, peer);
@@ -97,8 +95,7 @@ void tw_worker_deinit(struct tw_worker *worker) {
     TW_CHECK(uv_loop_close(&worker->loop) == 0);
 }
 
-/* --- the end ------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 void tw_worker_close_listeners(struct tw_worker *worker) {
     for (size_t i = 0; i < worker->listener_count; i++)

@@ -163,3 +163,8 @@ static uint8_t mask_of(unsigned byte, unsigned bits) {
     if (bits <= byte * 8) return 0;
     return (uint8_t)(0xFF00u >> (bits - byte * 8));
 }
+
+bool tw_ip_is_loopback(const struct tw_ip *ip) {
+    static const uint8_t v6[16] = {[15] = 1};
+    return tw_ip_is_v4(ip) ? ip->bytes[12] == 127 : memcmp(ip->bytes, v6, sizeof v6) == 0;
+}

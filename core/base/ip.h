@@ -30,6 +30,7 @@ struct tw_ip tw_ip_of_sockaddr(const struct sockaddr *address);
 /* The usual text: dotted for IPv4, RFC 5952 for IPv6. */
 void tw_ip_format(const struct tw_ip *ip, char out[TW_IP_TEXT_SIZE]);
 bool tw_ip_eq(const struct tw_ip *a, const struct tw_ip *b);
+bool tw_ip_is_loopback(const struct tw_ip *ip);
 bool tw_ip_is_v4(const struct tw_ip *ip);
 /* The unit that limits count: an IPv4 address whole, an IPv6 address cut to its /64. */
 struct tw_ip tw_ip_group(const struct tw_ip *ip);

@@ -67,7 +67,7 @@ unsigned tw_hub_home(const struct tw_hub *hub, const struct tw_name *name) {
     return (unsigned)(name->hash % hub->hubs->workers);
 }
 
-/* --- a publish, 1: at the client's worker --------------------------------------------------- */
+/* --- a publish, 1: at the client's worker --- */
 
 static struct tw_mail *publish_mail(struct tw_name *channel, struct tw_message *message,
                                     void *request) {
@@ -126,7 +126,7 @@ int tw_hub_take_control(struct tw_hub *hub, struct tw_client *client) {
     return TW_ERATE;
 }
 
-/* --- a publish, 2: at the channel's home ---------------------------------------------------- */
+/* --- a publish, 2: at the channel's home --- */
 
 static void refuse(struct tw_failure *failure, const char *reason) {
     snprintf(failure->message, sizeof failure->message, "%s", reason);
@@ -220,33 +220,57 @@ static void order(struct tw_hub *hub, struct tw_mail *mail) {
         }
         tw_hub_touch_channel(hub, channel);
     }
+    if (status == TW_ENOCHANNEL && !mail->client && !mail->request)
+        tw_log(TW_LOG_ERROR, "hub",
+               "publish of a handler dropped channel=%.*s reason=no-such-channel",
+               TW_STR_ARG(mail->channel->text));
     answer_publish(hub, mail, channel, status, &failure);
     tw_hub_settle(hub, status, mail->depth);
 }
 
-/* --- a publish, 3: at each worker with subscribers ------------------------------------------ */
+/* --- a publish, 3: at each worker with subscribers --- */
+
+static void close_slow(struct tw_hub *hub, struct tw_client *client) {
+    hub->stats.too_slow++;
+    client->ops->on_close(client, 4431, "too slow", true);
+}
+
+/* Writes what the outbox holds; the policies speak about what the socket did not take. */
+static void flush(struct tw_hub *hub, struct tw_client *client) {
+    client->ops->flush(client);
+    if (!client->is_blocked || client->is_closing) return;
+    if (tw_outbox_enforce(&client->outbox, hub->generation->settings.queue_bytes) ==
+        TW_PUSH_TOO_SLOW)
+        close_slow(hub, client);
+}
+
+/* May the message wait for the end of the turn whatever the bounds say? A peer that reads must lose
+ * nothing only because one turn brought much. */
+static bool may_wait(const struct tw_hub *hub, const struct tw_client *client,
+                     const struct tw_sub *sub, size_t frame) {
+    return !client->is_blocked && sub && sub->queued < TW_HUB_BURST &&
+           client->outbox.bytes + frame <= hub->generation->settings.queue_bytes;
+}
 
 static void push(struct tw_hub *hub, struct tw_client *client, struct tw_sub *sub,
                  struct tw_parcel *parcel, uint64_t *dropped) {
     uint32_t max_bytes = hub->generation->settings.queue_bytes;
     size_t frame = (size_t)parcel->message->header + parcel->message->length;
     if (client->is_closing) return;
-    /* Full only because this turn brought much: a peer that reads must lose nothing. */
-    if (!client->is_blocked && tw_outbox_is_full(&client->outbox, sub, frame, max_bytes))
-        client->ops->flush(client);
-    if (client->is_closing) return; /* the flush found it broken */
-    switch (tw_outbox_push(&client->outbox, sub, parcel, max_bytes, dropped)) {
-    case TW_PUSHED:
-        hub->stats.messages_out++;
-        tw_client_mark_dirty(client);
-        break;
-    case TW_PUSH_REFUSED:
-        break;
-    case TW_PUSH_TOO_SLOW:
-        hub->stats.too_slow++;
-        client->ops->on_close(client, 4431, "too slow", true);
-        break;
+    enum tw_push result = TW_PUSHED;
+    bool is_full = tw_outbox_is_full(&client->outbox, sub, frame, max_bytes);
+    if (is_full && !client->is_blocked && !may_wait(hub, client, sub, frame)) {
+        flush(hub, client);
+        if (client->is_closing) return; /* it is broken, or too slow */
+        is_full = tw_outbox_is_full(&client->outbox, sub, frame, max_bytes);
     }
+    if (!is_full || !may_wait(hub, client, sub, frame) ||
+        tw_outbox_try_append(&client->outbox, sub, parcel) != 0)
+        result = tw_outbox_push(&client->outbox, sub, parcel, max_bytes, dropped);
+    if (result == TW_PUSH_TOO_SLOW) close_slow(hub, client);
+    if (result != TW_PUSHED) return;
+    hub->stats.messages_out++;
+    tw_client_mark_dirty(client);
 }
 
 static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message) {
@@ -269,17 +293,17 @@ static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
     tw_parcel_unref(parcel);
 }
 
-/* --- a publish, 4: the end of the turn ------------------------------------------------------ */
+/* --- a publish, 4: the end of the turn --- */
 
 static void flush_dirty(struct tw_hub *hub) {
     struct tw_list *node;
     while ((node = tw_list_shift(&hub->dirty))) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, dirty);
-        if (!client->is_blocked) client->ops->flush(client);
+        if (!client->is_blocked) flush(hub, client);
     }
 }
 
-/* -------------------------------------------------------------------------------------------- */
+/* --- what else mails ask for --- */
 
 static void on_published(struct tw_hub *hub, const struct tw_mail *mail) {
     if (!mail->client) {

@@ -38,6 +38,7 @@ struct tw_hubs {
 #define TW_HUB_BATCH 4096        /* mails to itself that one turn handles */
 #define TW_HUB_BACKLOG 8192      /* mails waiting in a hub before its clients are read no more */
 #define TW_HUB_MAX_BACKLOG 65536 /* ... before publishes of handlers are dropped, with an error */
+#define TW_HUB_BURST 1024        /* messages that one turn may queue past a subscription's bounds */
 #define TW_HUB_MAX_DEPTH 8       /* handlers that publish to handlers that publish ... */
 #define TW_CHANNEL_IDLE_MS 60000 /* a channel made by a pattern outlives its last use by this */
 
@@ -104,7 +105,7 @@ void tw_hub_post(struct tw_hub *hub, unsigned to, struct tw_mail *mail);
 /* Which hub is home to that channel. */
 unsigned tw_hub_home(const struct tw_hub *hub, const struct tw_name *name);
 
-/* A new id for a client of this hub: unique in the process, hard to guess. */
+/* A new id for a client of this hub: unique in the process. Not a secret. */
 uint64_t tw_hub_client_id(struct tw_hub *hub);
 /* The client takes part from now on. Takes the identity's ref. `expires`: unix seconds after which
  * the client is closed with 4401; 0: never. */

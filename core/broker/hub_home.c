@@ -74,7 +74,7 @@ uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub) {
            TW_CHANNEL_IDLE_MS;
 }
 
-/* --- ticks ------------------------------------------------------------------------------------ */
+/* --- ticks --- */
 
 void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel) {
     uint64_t every_ms = channel->definition->tick_ms;
@@ -96,7 +96,7 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
     }
 }
 
-/* --- effects ---------------------------------------------------------------------------------- */
+/* --- effects --- */
 
 /* False if it was dropped. */
 static bool apply_publish(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {

@@ -46,7 +46,7 @@ void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identit
     tw_map_add(&hub->clients, mix(identity->id), client);
 }
 
-/* --- at the client's worker ------------------------------------------------------------------- */
+/* --- at the client's worker --- */
 
 static struct tw_sub *find_sub(const struct tw_client *client, struct tw_str name) {
     struct tw_sub *sub = client->subs;
@@ -183,7 +183,7 @@ void tw_hub_leave(struct tw_hub *hub, struct tw_client *client) {
     if (tw_hub_find_client(hub, id) == client) tw_map_remove(&hub->clients, mix(id), &id);
 }
 
-/* --- at the home ------------------------------------------------------------------------------ */
+/* --- at the home --- */
 
 static struct tw_mail *subscribed(const struct tw_mail *mail, const struct tw_channel *channel,
                                   int status, const struct tw_failure *failure) {

@@ -213,6 +213,40 @@ refused:
     return TW_PUSH_REFUSED;
 }
 
+int tw_outbox_try_append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel) {
+    if (outbox->final) return TW_ECLOSED;
+    if (!append(outbox, sub, parcel)) return -ENOMEM;
+    outbox->is_over = true;
+    return 0;
+}
+
+enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes) {
+    enum tw_push worst = TW_PUSHED;
+    if (!outbox->is_over) return TW_PUSHED;
+    outbox->is_over = false;
+    uint32_t first = outbox->sent > 0 ? 1 : 0, count = outbox->count - first;
+    struct tw_entry *queued = tw_alloc((count + 1) * sizeof *queued);
+    for (uint32_t i = 0; i < count; i++) {
+        struct tw_entry *entry = entry_at(outbox, first + i);
+        if (!entry->parcel) continue;
+        queued[i] = *entry;
+        entry->parcel->refs++;
+        kill_entry(outbox, entry);
+    }
+    trim_head(outbox);
+    for (uint32_t i = 0; i < count; i++) {
+        struct tw_sub *sub = queued[i].sub;
+        uint64_t nobodys = 0;
+        if (!queued[i].parcel) continue;
+        enum tw_push push = tw_outbox_push(outbox, sub, queued[i].parcel, max_bytes,
+                                           sub && sub->topic ? &sub->topic->dropped : &nobodys);
+        if (push == TW_PUSH_TOO_SLOW) worst = push;
+        tw_parcel_unref(queued[i].parcel);
+    }
+    tw_free(queued);
+    return worst;
+}
+
 void tw_outbox_finish(struct tw_outbox *outbox, const void *final, size_t length, bool discard) {
     if (outbox->final) return;
     if (discard) drop_entries(outbox, NULL);
@@ -276,6 +310,7 @@ void tw_outbox_consume(struct tw_outbox *outbox, size_t written) {
         if (outbox->sent == 0 && outbox->control.length > 0) {
             gone = written < outbox->control.length ? written : outbox->control.length;
             tw_buf_consume(&outbox->control, gone);
+            if (outbox->control.length == 0) tw_buf_deinit(&outbox->control); /* idle: no heap */
         } else if (outbox->count > 0) {
             gone = consume_frame(outbox, written);
         } else {

@@ -43,6 +43,7 @@ struct tw_outbox {
     uint32_t sent;  /* bytes of the first entry's frame already written; its sub is NULL then */
     uint32_t bytes; /* of the frames in the data lane */
     uint8_t final_length, final_sent;
+    bool is_over; /* something was appended past its bounds */
     struct tw_buf control;
     char *final; /* owned: the close frame, written when all else is; nothing more comes then */
     struct tw_entry places[TW_OUTBOX_INLINE];
@@ -61,6 +62,13 @@ int tw_outbox_try_control(struct tw_outbox *outbox, const void *bytes, size_t le
 /* Would this push need the overflow policy? */
 bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub, size_t frame_bytes,
                        uint32_t max_bytes);
+/* Queues a reference without asking for the bounds: what the socket takes at the end of the turn
+ * was never queued, so only tw_outbox_enforce, behind the write, says what is too much. 0 or
+ * -ENOMEM. */
+int tw_outbox_try_append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel);
+/* As if all that is queued had just come, in its order, while the socket took nothing. Adds to the
+ * topics' `dropped`. TW_PUSH_TOO_SLOW: a policy says disconnect. */
+enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes);
 /* Queues a reference; applies the policy of the sub's topic if full (drop_newest for a message of
  * no subscription). Only the sub's own messages give way, and only if that makes the room. Adds to
  * *dropped. After finish nothing is queued or counted. */

@@ -30,7 +30,6 @@ struct tw_topic {
     char epoch[TW_EPOCH_SIZE]; /* of the channel that counts these subs */
     struct tw_queue_settings queue;
     uint64_t dropped; /* not yet reported home */
-    uint64_t delivered;
     uint32_t count, capacity;
     struct tw_sub **subs;
 };

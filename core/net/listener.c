@@ -21,8 +21,7 @@
 #define BACKLOG 4096
 #define ACCEPTS_A_TURN 256
 
-/* --- binding -----------------------------------------------------------------------------------
- */
+/* --- binding --- */
 
 static void describe(int fd, char text[TW_ADDRESS_TEXT_SIZE]) {
     struct sockaddr_storage address;
@@ -152,8 +151,7 @@ int tw_listener_bind_again(const char *text, int first, int *fd) {
     return *fd < 0 ? -errno : 0;
 }
 
-/* --- accepting ---------------------------------------------------------------------------------
- */
+/* --- accepting --- */
 
 /* Out of descriptors: a reserved one is given up for a moment to accept the peer and hang up, which
  * is better than letting it wait and the loop spin. */
@@ -165,8 +163,8 @@ static void turn_away(struct tw_listener *listener) {
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void accept_all(struct tw_listener *listener) {
-    for (int i = 0; i < ACCEPTS_A_TURN && !listener->is_closing; i++) {
+static void accept_some(struct tw_listener *listener, int max) {
+    for (int i = 0; i < max && !listener->is_closing; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t size = sizeof peer;
         int one = 1;
@@ -185,7 +183,7 @@ static void accept_all(struct tw_listener *listener) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     (void)status, (void)events;
-    accept_all(TW_CONTAINER(poll, struct tw_listener, poll));
+    accept_some(TW_CONTAINER(poll, struct tw_listener, poll), ACCEPTS_A_TURN);
 }
 
 int tw_listener_open(struct tw_listener *listener, uv_loop_t *loop, int fd,
@@ -204,7 +202,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void tw_listener_close(struct tw_listener *listener, void (*callback)(struct tw_listener *)) {
     if (listener->is_closing) return;
-    accept_all(listener);
+    accept_some(listener, BACKLOG);
     listener->is_closing = true;
     listener->on_closed = callback;
     uv_close((uv_handle_t *)&listener->poll, on_closed);

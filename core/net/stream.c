@@ -80,6 +80,10 @@ int64_t tw_stream_write(struct tw_stream *stream, const struct iovec *spans, int
     return written < 0 ? TW_EAGAIN : written;
 }
 
+void tw_stream_read_now(struct tw_stream *stream) {
+    if (!stream->is_closing && stream->events & UV_READABLE) read_some(stream);
+}
+
 void tw_stream_set_reading(struct tw_stream *stream, bool on) {
     unsigned others = stream->events & (unsigned)~UV_READABLE;
     want(stream, on ? others | UV_READABLE : others);

@@ -33,6 +33,8 @@ int tw_stream_open(struct tw_stream *stream, uv_loop_t *loop, int fd,
                    const struct tw_stream_ops *ops);
 /* Bytes written; TW_EAGAIN for none; or an error. After less than all, on_writable follows. */
 int64_t tw_stream_write(struct tw_stream *stream, const struct iovec *spans, int count);
+/* Reads what is here now, as if it had just come. */
+void tw_stream_read_now(struct tw_stream *stream);
 void tw_stream_set_reading(struct tw_stream *stream, bool on);
 /* Ends our side: the peer reads what was written, and then the end. */
 void tw_stream_shutdown(struct tw_stream *stream);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #define QUIET_MS 100
+#define MAX_WAIT_MS 1000 /* for a folder that is never quiet */
 #define MAX_DEPTH 8
 #define MAX_FOLDERS 1000
 
@@ -31,6 +32,7 @@ struct tw_watch {
     void *data;
     struct tw_list folders;
     size_t folder_count;
+    uint64_t since_ms; /* the first change that was not told yet; 0: none */
     unsigned open_handles;
 };
 
@@ -77,7 +79,10 @@ static void on_event(uv_fs_event_t *event, const char *name, int events, int sta
     (void)events;
     if (status < 0 || !name || !counts(watch, name)) return;
     if (strcmp(folder->path, watch->path) == 0 && is_skipped(watch, name)) return;
-    uv_timer_start(&watch->timer, on_timer, QUIET_MS, 0);
+    uint64_t now_ms = uv_now(watch->loop);
+    if (!watch->since_ms) watch->since_ms = now_ms;
+    if (now_ms - watch->since_ms < MAX_WAIT_MS)
+        uv_timer_start(&watch->timer, on_timer, QUIET_MS, 0);
 }
 
 static void watch_folder(struct tw_watch *watch, const char *path) {
@@ -118,6 +123,7 @@ static void close_folders(struct tw_watch *watch) {
 /* Watches everything anew: a folder that was replaced keeps its path, but not its watch. */
 static void on_timer(uv_timer_t *timer) {
     struct tw_watch *watch = TW_CONTAINER(timer, struct tw_watch, timer);
+    watch->since_ms = 0;
     close_folders(watch);
     scan(watch, watch->path, 0);
     watch->on_change(watch->data);

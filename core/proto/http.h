@@ -55,13 +55,23 @@ int tw_http_reader_feed(struct tw_http_reader *reader, const void *bytes, size_t
 bool tw_http_reader_has_begun(const struct tw_http_reader *reader);
 void tw_http_reader_reset(struct tw_http_reader *reader);
 
+/* A body that is read while it is written, so that a large file never lies in memory whole. */
+struct tw_http_source {
+    /* Bytes read, at most `size`; 0 or negative: broken off. */
+    int64_t (*read)(void *data, void *bytes, size_t size);
+    void (*close)(void *data); /* called once, whatever happens */
+    void *data;
+    uint64_t length;
+};
+
 struct tw_http_response {
     int status;
-    const char *type;      /* Content-Type; NULL: none */
-    struct tw_str body;    /* sent unless head_only; its length is always told */
-    double retry_after;    /* seconds, rounded up; 0: none */
-    const char *headers;   /* more header lines, each ended by CRLF; NULL: none */
-    bool head_only, close; /* close: "Connection: close" */
+    const char *type;       /* Content-Type; NULL: none */
+    struct tw_str body;     /* sent unless head_only; its length is always told */
+    uint64_t source_length; /* of a body that the caller sends behind this; then `body` is empty */
+    double retry_after;     /* seconds, rounded up; 0: none */
+    const char *headers;    /* more header lines, each ended by CRLF; NULL: none */
+    bool head_only, close;  /* close: "Connection: close" */
 };
 
 /* Appends status line, headers and body. */

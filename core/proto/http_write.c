@@ -11,14 +11,17 @@ void tw_http_write(struct tw_buf *out, const struct tw_http_response *response) 
     tw_buf_print(out, "HTTP/1.1 %d %s\r\n", response->status, tw_http_reason(response->status));
     bool content = has_content(response->status);
     if (content && response->type) tw_buf_print(out, "Content-Type: %s\r\n", response->type);
-    if (content) tw_buf_print(out, "Content-Length: %zu\r\n", response->body.length);
+    if (content) {
+        tw_buf_print(out, "Content-Length: %llu\r\n",
+                     (unsigned long long)(response->body.length + response->source_length));
+    }
     if (response->retry_after > 0) {
         tw_buf_print(out, "Retry-After: %.0f\r\n", ceil(response->retry_after));
     }
     if (response->close) tw_buf_print(out, "Connection: close\r\n");
     if (response->headers) tw_buf_append(out, response->headers, strlen(response->headers));
     tw_buf_append(out, "\r\n", 2);
-    if (content && !response->head_only) {
+    if (content && !response->head_only && response->body.length > 0) {
         tw_buf_append(out, response->body.data, response->body.length);
     }
 }

@@ -73,7 +73,7 @@ void tw_session_free(struct tw_session *session) {
 void tw_session_abort(struct tw_session *session) {
     const struct tw_http_service *service = session->config->service;
     if (session->state == TW_SESSION_DONE) return;
-    if (session->state == TW_SESSION_SERVING && session->http->out.length == 0 && service->on_gone)
+    if (session->state == TW_SESSION_SERVING && !session->http->has_answer && service->on_gone)
         service->on_gone(service->data, session);
     tw_session_set_state(session, TW_SESSION_DONE);
     tw_client_retire(&session->client);
@@ -88,7 +88,7 @@ void tw_session_linger(struct tw_session *session) {
                   hub_of(session)->now_ms);
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static void keep(struct tw_session *session, const char *bytes, size_t length) {
     if (length > 0 && tw_buf_try_append(&session->input, bytes, length) != 0)
@@ -112,6 +112,7 @@ static void feed(struct tw_session *session, const char *bytes, size_t length) {
         session->config->transport->set_reading(session->transport, false);
     } else if (session->state == TW_SESSION_OPEN || session->state == TW_SESSION_CLOSING) {
         tw_session_read_ws(session, bytes, length);
+        if (session->is_paused) session->config->transport->set_reading(session->transport, false);
     }
 }
 
@@ -156,7 +157,7 @@ static void on_resume(struct tw_client *client) {
     tw_session_read_on(session);
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 /* Copies runs of small spans together, so that one write carries few of them. Returns how many are
  * left; `room` holds the copies. */
@@ -229,25 +230,32 @@ void tw_session_on_writable(struct tw_session *session) {
     flush(&session->client);
 }
 
-/* --- deadlines -------------------------------------------------------------------------------- */
+/* --- deadlines --- */
 
 static void on_deadline(struct tw_client *client, enum tw_wait_kind kind) {
     struct tw_session *session = session_of(client);
     unsigned char ping[TW_FRAME_MAX_CONTROL];
     switch (kind) {
     case TW_WAIT_HANDSHAKE:
-        if (session->http->out.length == 0 && session->state != TW_SESSION_HTTP)
-            tw_session_refuse(session, 503, "no answer in time");
+        if (session->state == TW_SESSION_ASKING)
+            tw_session_refuse_handshake(session, 0, "no answer in time");
         else
             tw_session_abort(session);
         return;
     case TW_WAIT_IDLE:
+    case TW_WAIT_PONG:
+        if (session->is_paused) {
+            /* What it says lies unread with us, so its silence means nothing. */
+            tw_wait_start(&client->hub->waits, &client->wait, kind, client->hub->now_ms);
+            return;
+        }
+        if (kind == TW_WAIT_PONG) {
+            tw_session_close(client, 4408, "heartbeat timeout", true);
+            return;
+        }
         tw_outbox_shrink(&client->outbox);
         tw_client_try_control(client, ping, tw_frame_control(ping, TW_OP_PING, NULL, 0));
         tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_PONG, client->hub->now_ms);
-        return;
-    case TW_WAIT_PONG:
-        tw_session_close(client, 4408, "heartbeat timeout", true);
         return;
     case TW_WAIT_CLOSE:
     case TW_WAIT_KINDS:

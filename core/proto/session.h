@@ -55,8 +55,8 @@ struct tw_session *tw_session_new(const struct tw_session_config *config, void *
                                   const struct tw_ip *ip);
 /* Breaks the connection off, at once; transport->close is called. Idempotent. */
 void tw_session_abort(struct tw_session *session);
-/* Aborts it if it is an HTTP connection that waits for a request. */
-void tw_session_end_idle(struct tw_session *session);
+/* Is it an HTTP connection that waits for a request, of which no byte is here? */
+bool tw_session_is_idle(const struct tw_session *session);
 /* After transport->close was called. Gives back its place, leaves the hub. Not from within the hub
  * or the session. */
 void tw_session_free(struct tw_session *session);
@@ -68,6 +68,9 @@ void tw_session_on_eof(struct tw_session *session);
 void tw_session_on_writable(struct tw_session *session);
 /* Answers the request that is being served; borrows. */
 void tw_session_respond(struct tw_session *session, const struct tw_http_response *response);
+/* The same with a body that is read as it is written. Takes the source. */
+void tw_session_respond_from(struct tw_session *session, const struct tw_http_response *response,
+                             const struct tw_http_source *source);
 /* The same with a JSON body {"error": message}. */
 void tw_session_refuse(struct tw_session *session, int status, const char *message);
 

@@ -28,31 +28,28 @@ static const struct tw_settings *settings_of(const struct tw_session *session) {
     return &session->client.hub->generation->settings;
 }
 
-/* --- refusing ----------------------------------------------------------------------------------
- */
+/* --- refusing --- */
 
 static void open_session(struct tw_session *session) {
     struct tw_buf answer = {0};
     tw_handshake_accept(&answer, &session->http->request, NULL);
-    tw_client_try_control(&session->client, answer.data, answer.length);
+    int status = tw_client_try_control(&session->client, answer.data, answer.length);
     tw_buf_deinit(&answer);
+    if (status != 0)
+        tw_log(TW_LOG_ERROR, "conn", "handshake not answered: %s", tw_strerror(status));
     tw_session_free_http(session);
     tw_session_set_state(session, TW_SESSION_OPEN);
 }
 
+static const struct {
+    unsigned code;
+    int status;
+} statuses[] = {{4401, 401}, {4403, 403}, {4404, 404}, {4429, 429}};
+
 static unsigned close_code(int status) {
-    switch (status) {
-    case 401:
-        return 4401;
-    case 403:
-        return 4403;
-    case 404:
-        return 4404;
-    case 429:
-        return 4429;
-    default:
-        return 1013; /* try again later */
-    }
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        if (statuses[i].status == status) return statuses[i].code;
+    return 1013; /* try again later */
 }
 
 static void refuse(struct tw_session *session, const struct refusal *refusal) {
@@ -81,8 +78,16 @@ static void refuse(struct tw_session *session, const struct refusal *refusal) {
     tw_buf_deinit(&body);
 }
 
-/* --- the checks --------------------------------------------------------------------------------
- */
+void tw_session_refuse_handshake(struct tw_session *session, unsigned code, const char *reason) {
+    struct refusal refusal = {503, reason, 5, NULL};
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        if (statuses[i].code == code)
+            refusal = (struct refusal){statuses[i].status, reason, 0, NULL};
+    refuse(session, &refusal);
+    tw_client_retire(&session->client); /* the home's answer comes too late */
+}
+
+/* --- the checks --- */
 
 static int check_request(const struct tw_http_request *request, struct refusal *out) {
     *out = (struct refusal){400, "this path speaks WebSocket, and the request does not", 0, NULL};
@@ -205,11 +210,11 @@ void tw_session_handshake(struct tw_session *session, const struct tw_http_reque
     }
     channel.data += prefix.length;
     channel.length -= prefix.length;
-    tw_hub_subscribe(hub, &session->client, channel);
+    if (tw_hub_subscribe(hub, &session->client, channel) != 0)
+        refuse(session, &(struct refusal){503, "too many channels", 5, NULL});
 }
 
-/* --- the home's answer -------------------------------------------------------------------------
- */
+/* --- the home's answer --- */
 
 void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
                               const struct tw_mail *answer) {
@@ -217,8 +222,7 @@ void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
     (void)sub;
     if (session->state != TW_SESSION_ASKING) return;
     if (client->hub->is_draining) {
-        refuse(session, &(struct refusal){503, "the server is going away", 5, NULL});
-        tw_client_retire(client);
+        tw_session_refuse_handshake(session, 1001, "the server is going away");
     } else if (answer->status == TW_ENOCHANNEL) {
         refuse(session, &(struct refusal){404, "no such channel", 0, NULL});
     } else if (answer->status != 0) {

@@ -19,9 +19,10 @@ struct tw_exchange {
     struct tw_http_reader *reader;
     struct tw_http_request request;
     struct tw_ip peer;
-    struct tw_buf out; /* the response; empty: none yet */
-    size_t sent;
-    bool close_after;
+    struct tw_buf out;            /* the response, or the next piece of it */
+    size_t sent;                  /* of `out` */
+    struct tw_http_source source; /* of the rest; length: what is left */
+    bool has_answer, close_after;
 };
 
 struct tw_session {
@@ -55,6 +56,8 @@ void tw_session_flush_http(struct tw_session *session);
 void tw_session_free_http(struct tw_session *session);
 
 /* session_handshake.c */
+/* Ends an unanswered handshake as the close code says, by HTTP or by that code. */
+void tw_session_refuse_handshake(struct tw_session *session, unsigned code, const char *reason);
 bool tw_session_is_ws_path(const struct tw_http_request *request);
 void tw_session_handshake(struct tw_session *session, const struct tw_http_request *request);
 void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,

@@ -31,7 +31,7 @@ static void begin_closing(struct tw_session *session, unsigned code, const char 
     tw_outbox_finish(&client->outbox, frame, length, discard);
     tw_client_mark_dirty(client);
     /* A goodbye waits for a slow reader as long as the drain lasts; anything else does not. */
-    if (code == 1001)
+    if (client->hub->is_draining && !session->has_their_close)
         tw_wait_stop(&client->wait);
     else
         tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_CLOSE, client->hub->now_ms);
@@ -43,7 +43,7 @@ static void begin_closing(struct tw_session *session, unsigned code, const char 
 
 void tw_session_close(struct tw_client *client, unsigned code, const char *reason, bool discard) {
     struct tw_session *session = session_of(client);
-    if (session->state == TW_SESSION_ASKING) tw_session_refuse(session, 503, reason);
+    if (session->state == TW_SESSION_ASKING) tw_session_refuse_handshake(session, code, reason);
     if (session->state != TW_SESSION_OPEN) return;
     log_close(session, code, reason);
     begin_closing(session, code, reason, discard);

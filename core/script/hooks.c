@@ -37,7 +37,7 @@ static int wrong_result(lua_State *L, const struct tw_call *call, int index, con
     return luaL_error(L, "%s returned %s; return %s", tw_call_title(L, call), got, wanted);
 }
 
-/* --- a channel's state: open, close ----------------------------------------------------------- */
+/* --- a channel's state: open, close --- */
 
 static int new_state_body(lua_State *L, struct tw_call *call) {
     lua_newtable(L);
@@ -89,7 +89,7 @@ static void script_close(void *data, struct tw_channel *channel) {
     channel->script = NULL;
 }
 
-/* --- authorize -------------------------------------------------------------------------------- */
+/* --- authorize --- */
 
 static int authorize_body(lua_State *L, struct tw_call *call) {
     const struct arguments *arguments = (const struct arguments *)call->data;
@@ -127,7 +127,7 @@ static int script_authorize(void *data, struct tw_channel *channel, struct tw_id
     return status;
 }
 
-/* --- transform and key ------------------------------------------------------------------------ */
+/* --- transform and key --- */
 
 static int transform_body(lua_State *L, struct tw_call *call) {
     static const char wanted[] = "the message, or nil to drop it";
@@ -206,7 +206,7 @@ static int script_key(void *data, struct tw_channel *channel, struct tw_message 
     return tw_call_run(vm, &call);
 }
 
-/* --- what only has effects: on_subscribe, on_unsubscribe, tick -------------------------------- */
+/* --- what only has effects: on_subscribe, on_unsubscribe, tick --- */
 
 static int event_body(lua_State *L, struct tw_call *call) {
     const struct arguments *arguments = (const struct arguments *)call->data;
