@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "app/options.h"
+#include "app/specs.h"
 
 static void on_ready(void *data, const char *listen, const char *admin, unsigned workers,
                      unsigned generation) {
@@ -49,6 +50,9 @@ int main(int argc, char **argv) {
         switch (options.command) {
         case TW_COMMAND_RUN:
             code = run(&options);
+            break;
+        case TW_COMMAND_TEST:
+            code = tw_run_specs(options.broker.app, options.rest);
             break;
         case TW_COMMAND_VERSION:
             printf("tidewire %s\n", tidewire_version());

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "base/str.h"
 
-static const char *const commands[] = {"run", "version", "help", NULL};
+static const char *const commands[] = {"run", "test", "version", "help", NULL};
 static const char *const run_options[] = {"-D",         "--admin", "--admin-key", "--log-level",
                                           "--no-watch", "--help",  NULL};
 
@@ -128,6 +128,12 @@ int tw_options_parse(struct tw_options *options, int argc, char **argv, FILE *er
     if (strcmp(command, "run") == 0) {
         options->command = TW_COMMAND_RUN;
         return parse_run(options, argv + 2, err);
+    }
+    if (strcmp(command, "test") == 0) {
+        options->command = TW_COMMAND_TEST;
+        options->rest = argv + 2;
+        if (argv[2] && argv[2][0] != '-') options->broker.app = *options->rest++;
+        return 0;
     }
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
         options->command = TW_COMMAND_VERSION;

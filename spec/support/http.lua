@@ -1,4 +1,5 @@
---- A small HTTP/1.1 client: one request, one connection; also requests that are wrong on purpose.
+--- A small HTTP/1.1 client: one request and one connection, or several on one that is kept alive;
+-- also requests that are wrong on purpose.
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local tcp = require "spec.support.tcp"
@@ -57,6 +58,86 @@ function http.format(method, path, headers, body)
   if body then lines[#lines + 1] = "Content-Length: " .. #body .. "\r\n" end
   return table.concat(lines) .. "\r\n" .. (body or "")
 end
+
+local Connection = {}
+Connection.__index = Connection
+
+--- A connection for several requests, which must all be read in their order. Options: port, ip,
+-- receive_buffer, on_bytes (called after each piece has been kept), path (of a unix socket, instead
+-- of port and ip).
+function http.open(options)
+  local self = setmetatable({ chunks = {} }, Connection)
+  local all = {}
+  for name, value in pairs(options) do all[name] = value end
+  all.on_bytes = function(bytes)
+    self.chunks[#self.chunks + 1] = bytes
+    if options.on_bytes then options.on_bytes(self) end
+  end
+  self.tcp = tcp.connect(all)
+  if not self.tcp:wait_open() then error("cannot connect: " .. (self.tcp.why or "timeout"), 2) end
+  return self
+end
+
+function Connection:write(bytes)
+  self.tcp:write(bytes)
+end
+
+--- Sends a request without waiting. Headers as in http.format.
+function Connection:send(method, path, headers, body)
+  local all = { Host = "127.0.0.1" }
+  for name, value in pairs(headers or {}) do all[name] = value end
+  self:write(http.format(method, path, all, body))
+end
+
+-- The head of the next response, once it is whole; the bytes after it stay in the chunks.
+local function take_head(self)
+  if self.head then return self.head end
+  local head, rest = http.parse_head(table.concat(self.chunks))
+  if head then self.head, self.chunks = head, { rest } end
+  return head
+end
+
+-- The next response, once it is whole.
+local function take_response(self, is_head)
+  local head = take_head(self)
+  if not head then return end
+  head.is_answer_to_head = is_head
+  local has_ended, got = self.tcp.state == "ended", 0
+  for _, chunk in ipairs(self.chunks) do got = got + #chunk end
+  local length = tonumber(head.headers["content-length"])
+  if not is_head and length and got < length then return end
+  local rest = table.concat(self.chunks)
+  local body = http.parse_body(head, rest, has_ended)
+  if not body then return end
+  self.head, self.chunks = nil, { rest:sub(#body + 1) }
+  return setmetatable({ status = head.status, headers = head.headers, body = body }, Response)
+end
+
+--- The next response, or nil and why there is none. Options: is_head, within.
+function Connection:response(options)
+  options = options or {}
+  local response
+  loop.wait(function()
+    response = take_response(self, options.is_head)
+    return response or self.tcp.state == "ended"
+  end, options.within)
+  response = response or take_response(self, options.is_head)
+  if response then return response end
+  return nil, self.tcp.state == "ended" and "ended (" .. self.tcp.why .. ")" or "no answer in time"
+end
+
+--- Waits until the server has ended the connection: how ("eof", "reset"), or nil.
+function Connection:wait_end(within)
+  return loop.wait(function() return self.tcp.state == "ended" and self.tcp.why end, within)
+end
+
+function Connection:is_open() return self.tcp.state == "open" end
+function Connection:stall() self.tcp:stall() end
+function Connection:resume() self.tcp:resume() end
+function Connection:reset() self.tcp:reset() end
+function Connection:half_close() self.tcp:half_close() end
+--- Ends the connection (FIN).
+function Connection:close() self.tcp:close() end
 
 --- Sends these bytes and waits for the answer. Options: port, ip, bytes, is_head, within.
 -- Returns status, headers, body, or nil and why there was no answer.

@@ -13,7 +13,7 @@ local live = { running = {} }
 local Broker = {}
 Broker.__index = Broker
 
-local READY = "tidewire ready listen=%S-:(%d+) admin=%S-:(%d+) workers=(%d+) generation=(%d+)\n"
+local READY = "tidewire ready listen=(%S+) admin=(%S+) workers=(%d+) generation=(%d+)\n"
 local DEFAULTS = {
   ["listen"] = "127.0.0.1:0",
   ["workers"] = tonumber(os.getenv("TIDEWIRE_WORKERS") or "") or 1,
@@ -85,14 +85,15 @@ function live.broker(options)
   local ready = loop.wait(function()
     return self.process:stdout():match(READY) or self.process:has_ended()
   end, options.within or 5)
-  local port, admin_port, workers, generation = self.process:stdout():match(READY)
-  if not port then
+  local listen, admin, workers, generation = self.process:stdout():match(READY)
+  if not listen then
     self.is_stopped = true
     self.process:kill()
     error((ready and "the broker ended before it was ready" or "the broker is not ready in time")
       .. "\n" .. self:describe(), 2)
   end
-  self.port, self.admin_port = tonumber(port), tonumber(admin_port)
+  self.listen, self.port = listen, tonumber(listen:match(":(%d+)$"))
+  self.admin_port = tonumber(admin:match(":(%d+)$"))
   self.workers, self.generation = tonumber(workers), tonumber(generation)
   return self
 end
@@ -194,6 +195,16 @@ function Broker:get(path, options)
   return http.request(all)
 end
 
+--- A connection for several requests to the public port, reset by the teardown. Options: as of
+-- http.open, and admin (true: to the admin listener).
+function Broker:open(options)
+  local all = { port = options and options.admin and self.admin_port or self.port }
+  for name, value in pairs(options or {}) do all[name] = value end
+  local connection = http.open(all)
+  table.insert(self.clients, connection)
+  return connection
+end
+
 --- Publishes over HTTP; status and answer, decoded. A table is sent as JSON.
 function Broker:post(channel, body, content_type)
   local text = type(body) == "string" and body or json.encode(body)
@@ -267,6 +278,12 @@ function Broker:signal(name)
   self.process:signal(name)
 end
 
+--- The memory that the process has in use, in bytes.
+function Broker:memory()
+  local status = files.read("/proc/" .. self.process.pid .. "/status")
+  return tonumber(status:match("\nVmRSS:%s+(%d+) kB")) * 1024
+end
+
 --- The log so far, as text.
 function Broker:log()
   return self.process:stderr()
@@ -299,7 +316,8 @@ function Broker:wait_exit(within)
   return self.process.exit_code
 end
 
--- A client that would not answer the goodbye is reset: how a drain treats it is for shutdown_spec.
+-- A client that would not answer the goodbye is reset, and so is whoever speaks HTTP: how a drain
+-- treats them is for shutdown_spec and drain_spec.
 local function dismiss(client)
   if not client:is_open() or client.tcp.is_stalled or not client.auto_close then client:reset() end
 end

@@ -32,10 +32,11 @@ local function read(self)
 end
 
 --- Begins to connect. Options: port, ip (our own address, e.g. "127.0.0.2"), receive_buffer (bytes
--- of the kernel's, set before the connection so that the window is small too), on_bytes, on_end.
+-- of the kernel's, set before the connection so that the window is small too), on_bytes, on_end;
+-- or path: of a unix socket.
 local function connect(options)
   local self = setmetatable({
-    handle = uv.new_tcp("inet"),
+    handle = options.path and uv.new_pipe(false) or uv.new_tcp("inet"),
     state = "connecting",
     port = options.port,
     on_bytes = options.on_bytes or function() end,
@@ -44,14 +45,21 @@ local function connect(options)
   }, Tcp)
   if options.receive_buffer then self.handle:recv_buffer_size(options.receive_buffer) end
   if options.ip then assert(self.handle:bind(options.ip, 0)) end
-  assert(self.handle:connect(HOST, options.port, function(failure)
+  local function on_connected(failure)
     if failure then return finish(self, failure) end
     if self.state ~= "connecting" then return end
     self.state = "open"
-    self.handle:nodelay(true)
-    self.own = self.handle:getsockname()
+    if not options.path then
+      self.handle:nodelay(true)
+      self.own = self.handle:getsockname()
+    end
     if not self.is_stalled then read(self) end
-  end))
+  end
+  if options.path then
+    self.handle:connect(options.path, on_connected)
+  else
+    assert(self.handle:connect(HOST, options.port, on_connected))
+  end
   return self
 end
 
@@ -63,6 +71,11 @@ end
 
 function Tcp:write(bytes)
   if self.state == "open" then self.handle:write(bytes) end
+end
+
+--- Bytes that the kernel has not taken from us yet.
+function Tcp:unwritten()
+  return self.state == "open" and self.handle:get_write_queue_size() or 0
 end
 
 --- Waits until the peer has read all that was written.
@@ -105,7 +118,7 @@ end
 --- Ends with RST: what the peer sends next fails.
 function Tcp:reset()
   if self.state == "ended" then return end
-  if self.state == "open" then self.handle:close_reset() end
+  if self.state == "open" and self.own then self.handle:close_reset() end
   finish(self, "closed")
 end
 

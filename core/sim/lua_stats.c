@@ -1,0 +1,87 @@
+/* lua_stats.c: adds up what the hubs know. */
+#include "sim/lua_stats.h"
+
+#include "base/check.h"
+
+static void set(lua_State *L, const char *name, double value) {
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_channel *channel) {
+    uint64_t dropped = channel->dropped;
+    for (unsigned i = 0; i < tw_sim_workers(sim); i++) {
+        const struct tw_topic *topic =
+            tw_map_get(&tw_sim_hub(sim, i)->topics, channel->name->hash, &channel->name->text);
+        if (topic) dropped += topic->dropped;
+    }
+    lua_pushlstring(L, channel->name->text.data, channel->name->text.length);
+    lua_createtable(L, 0, 4);
+    set(L, "subscribers", channel->subscribers);
+    set(L, "offset", (double)channel->offset);
+    set(L, "dropped", (double)dropped);
+    lua_pushstring(L, channel->epoch);
+    lua_setfield(L, -2, "epoch");
+    lua_rawset(L, -3);
+}
+
+static void push_channels(lua_State *L, struct tw_sim *sim) {
+    lua_newtable(L);
+    for (unsigned i = 0; i < tw_sim_workers(sim); i++) {
+        const struct tw_channel *channel;
+        size_t at = 0;
+        while ((channel = tw_map_next(&tw_sim_hub(sim, i)->channels, &at)))
+            push_channel(L, sim, channel);
+    }
+    lua_setfield(L, -2, "channels");
+}
+
+struct sums {
+    struct tw_hub_stats counts;
+    double queued, queued_bytes, mail, memory, clients, subs;
+};
+
+static void add(struct sums *sums, struct tw_sim *sim, unsigned index) {
+    struct tw_hub *hub = tw_sim_hub(sim, index);
+    const struct tw_client *client;
+    size_t at = 0;
+    sums->counts.messages_in += hub->stats.messages_in;
+    sums->counts.messages_out += hub->stats.messages_out;
+    sums->counts.published += hub->stats.published;
+    sums->counts.refused += hub->stats.refused;
+    sums->counts.hook_failures += hub->stats.hook_failures;
+    sums->counts.too_slow += hub->stats.too_slow;
+    sums->mail += (double)(hub->self.count + hub->spill_count);
+    while ((client = tw_map_next(&hub->clients, &at))) {
+        sums->clients++;
+        sums->subs += client->sub_count;
+        sums->queued += client->outbox.count - client->outbox.dead;
+        sums->queued_bytes += client->outbox.bytes;
+    }
+    if (tw_sim_vm(sim, index)) sums->memory += (double)tw_vm_memory(tw_sim_vm(sim, index));
+}
+
+void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
+    struct sums sums = {0};
+    const struct tw_hub *control = tw_sim_hub(sim, tw_sim_workers(sim));
+    for (unsigned i = 0; i < tw_sim_workers(sim); i++)
+        add(&sums, sim, i);
+    lua_createtable(L, 0, 20);
+    set(L, "generation", control->generation->number);
+    set(L, "workers", tw_sim_workers(sim));
+    set(L, "connections", tw_admission_count(&control->hubs->admission));
+    set(L, "messages_in", (double)sums.counts.messages_in);
+    set(L, "messages_out", (double)sums.counts.messages_out);
+    set(L, "published", (double)sums.counts.published);
+    set(L, "refused", (double)sums.counts.refused);
+    set(L, "hook_failures", (double)sums.counts.hook_failures);
+    set(L, "too_slow", (double)sums.counts.too_slow);
+    set(L, "script_memory", sums.memory);
+    set(L, "checks", (double)tw_check_count());
+    set(L, "queued", sums.queued);
+    set(L, "queued_bytes", sums.queued_bytes);
+    set(L, "mail", sums.mail);
+    set(L, "clients", sums.clients);
+    set(L, "subscriptions", sums.subs);
+    push_channels(L, sim);
+}

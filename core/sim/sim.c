@@ -1,0 +1,370 @@
+/* sim.c: the loop that is not a loop: picks what happens next. */
+#include "sim/sim.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "proto/raw.h"
+
+#define MAILBOX_BOUND 16384
+#define START_US 3600000000u                  /* one hour after boot */
+#define WALL_OFFSET_MS INT64_C(1767222000000) /* the clock starts at 2026-01-01T00:00:00Z */
+#define RECEIVE_BUFFER 65536u
+
+struct node {
+    struct tw_sim *sim;
+    struct tw_hub hub;
+    struct tw_vm *vm, *next_vm; /* next_vm: of a generation that is to be swapped in */
+    struct tw_ws_pool *pool;
+    struct tw_session_config sessions;
+    uint64_t due_ms;
+    bool is_awake;
+};
+
+struct tw_sim {
+    struct tw_app app; /* its texts are the caller's, and outlive the sim */
+    struct tw_hubs hubs;
+    struct tw_generation *generation, *next_generation;
+    struct node *nodes; /* hubs.workers, and control */
+    struct tw_http_service service;
+    struct tw_rand rand;
+    uint64_t now_us;
+    struct tw_list ready;  /* links */
+    struct tw_heap events; /* links */
+    struct tw_link **links;
+    size_t link_count;
+    struct tw_mail *answer; /* to the publish under way */
+    bool is_draining;
+};
+
+uint64_t tw_sim_now_us(const struct tw_sim *sim) {
+    return sim->now_us;
+}
+
+static uint64_t now_ms(const struct tw_sim *sim) {
+    return sim->now_us / 1000;
+}
+
+double tw_sim_wall(const struct tw_sim *sim) {
+    return (double)WALL_OFFSET_MS / 1000.0 + (double)sim->now_us / 1e6;
+}
+
+static double script_now(void *data) {
+    return tw_sim_wall((const struct tw_sim *)data);
+}
+
+uint64_t tw_sim_random(struct tw_sim *sim) {
+    return tw_rand_next(&sim->rand);
+}
+
+unsigned tw_sim_workers(const struct tw_sim *sim) {
+    return sim->hubs.workers;
+}
+
+struct tw_hub *tw_sim_hub(struct tw_sim *sim, unsigned index) {
+    return &sim->nodes[index].hub;
+}
+
+struct tw_vm *tw_sim_vm(struct tw_sim *sim, unsigned index) {
+    return sim->nodes[index].vm;
+}
+
+void tw_sim_ready(struct tw_link *link) {
+    if (!tw_list_is_linked(&link->ready)) tw_list_append(&link->sim->ready, &link->ready);
+}
+
+static void wake(void *driver, unsigned index) {
+    struct tw_sim *sim = driver;
+    if (sim->nodes) sim->nodes[index].is_awake = true;
+}
+
+/* There are no files here: public/ is the live broker's. */
+static void on_request(void *data, struct tw_session *session,
+                       const struct tw_http_request *request) {
+    (void)data, (void)request;
+    tw_session_refuse(session, 404, "not found");
+}
+
+static void on_answer(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_sim *sim = ((struct node *)hub->owner)->sim;
+    sim->answer = tw_mail_new(TW_MAIL_PUBLISHED);
+    sim->answer->channel = tw_name_ref(mail->channel);
+    sim->answer->status = mail->status;
+    sim->answer->offset = mail->offset;
+    memcpy(sim->answer->epoch, mail->epoch, sizeof mail->epoch);
+    if (!mail->failure) return;
+    sim->answer->failure = TW_NEW(struct tw_failure);
+    *sim->answer->failure = *mail->failure;
+}
+
+/* --- new and free --- */
+
+static void init_nodes(struct tw_sim *sim, struct tw_vm **vms) {
+    unsigned count = sim->hubs.workers + 1;
+    struct node *nodes = tw_alloc(count * sizeof *nodes);
+    sim->hubs.boxes = tw_alloc(count * sizeof *sim->hubs.boxes);
+    for (unsigned i = 0; i < count; i++)
+        tw_mailbox_init(&sim->hubs.boxes[i], MAILBOX_BOUND);
+    for (unsigned i = 0; i < count; i++) {
+        struct node *node = &nodes[i];
+        node->sim = sim;
+        node->vm = i < sim->hubs.workers ? vms[i] : NULL;
+        node->is_awake = true;
+        tw_hub_init(&node->hub, &sim->hubs, i, sim->generation, node->vm, tw_sim_random(sim),
+                    now_ms(sim));
+        node->hub.owner = node;
+        node->hub.on_answer = on_answer;
+        node->pool = tw_ws_pool_new(16);
+        node->sessions = (struct tw_session_config){.hub = &node->hub,
+                                                    .pool = node->pool,
+                                                    .service = &sim->service,
+                                                    .transport = &tw_link_transport};
+    }
+    sim->nodes = nodes;
+}
+
+int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
+               struct tw_load_errors *errors) {
+    struct tw_sim *sim = TW_NEW(struct tw_sim);
+    struct tw_vm **vms = NULL;
+    size_t count = 0;
+    sim->now_us = START_US;
+    sim->app = *app;
+    sim->app.clock = (struct tw_script_clock){script_now, sim};
+    tw_rand_seed(&sim->rand, seed);
+    tw_list_init(&sim->ready);
+    int status = tw_app_load(&sim->app, 1, 0, &sim->generation, &vms, &count, errors);
+    if (status != 0) {
+        tw_free(sim);
+        return status;
+    }
+    sim->service = (struct tw_http_service){.on_request = on_request, .websocket = true};
+    sim->hubs.workers = (unsigned)count;
+    sim->hubs.wake = wake;
+    sim->hubs.driver = sim;
+    sim->hubs.hooks = &tw_script_hooks;
+    sim->hubs.dialect = &tw_dialect_raw;
+    sim->hubs.wall_offset_ms = WALL_OFFSET_MS;
+    tw_admission_init(&sim->hubs.admission);
+    init_nodes(sim, vms);
+    tw_free(vms);
+    tw_sim_settle(sim);
+    *out = sim;
+    return 0;
+}
+
+void tw_sim_free(struct tw_sim *sim) {
+    for (size_t i = 0; i < sim->link_count; i++) {
+        tw_heap_remove(&sim->events, &sim->links[i]->event);
+        tw_link_deinit(sim->links[i]);
+        tw_free(sim->links[i]);
+    }
+    for (unsigned i = 0; i <= sim->hubs.workers; i++) {
+        struct node *node = &sim->nodes[i];
+        tw_hub_deinit(&node->hub);
+        tw_ws_pool_free(node->pool);
+        if (node->vm) tw_vm_free(node->vm);
+        if (node->next_vm) tw_vm_free(node->next_vm);
+        tw_mailbox_deinit(&sim->hubs.boxes[i]);
+    }
+    TW_CHECK(tw_admission_count(&sim->hubs.admission) == 0);
+    tw_admission_deinit(&sim->hubs.admission);
+    tw_heap_deinit(&sim->events);
+    tw_generation_unref(&sim->generation);
+    tw_generation_unref(&sim->next_generation);
+    if (sim->answer) tw_mail_free(sim->answer);
+    tw_free(sim->hubs.boxes);
+    tw_free(sim->nodes);
+    tw_free(sim->links);
+    tw_free(sim);
+}
+
+/* --- clients --- */
+
+struct tw_link_options tw_sim_link_defaults(const struct tw_sim *sim) {
+    size_t send_buffer = sim->generation->settings.socket_buffer;
+    if (send_buffer == 0) send_buffer = 1u << 20;
+    return (struct tw_link_options){.up_buffer = 2 * RECEIVE_BUFFER,
+                                    .down_buffer = send_buffer + RECEIVE_BUFFER};
+}
+
+struct tw_link *tw_sim_connect(struct tw_sim *sim, const struct tw_ip *ip,
+                               const struct tw_link_options *options, struct tw_str request) {
+    if (sim->is_draining) return NULL;
+    struct tw_link *link = TW_NEW(struct tw_link);
+    unsigned index = (unsigned)(tw_sim_random(sim) % sim->hubs.workers);
+    struct node *node = &sim->nodes[index];
+    tw_link_init(link, sim, index, options);
+    node->hub.now_ms = now_ms(sim);
+    link->session = tw_session_new(&node->sessions, link, ip);
+    sim->links = tw_realloc(sim->links, (sim->link_count + 1) * sizeof(struct tw_link *));
+    sim->links[sim->link_count++] = link;
+    node->is_awake = true;
+    tw_buf_append(&link->peer.out, request.data, request.length);
+    tw_link_pump(link);
+    return link;
+}
+
+/* --- time --- */
+
+static void swap(struct node *node) {
+    struct tw_vm *old = node->vm;
+    tw_hub_swap(&node->hub, node->sim->next_generation, node->next_vm);
+    node->vm = node->next_vm;
+    node->next_vm = NULL;
+    if (old) tw_vm_free(old);
+}
+
+static bool is_swapping(const struct tw_sim *sim) {
+    for (unsigned i = 0; i < sim->hubs.workers; i++)
+        if (sim->nodes[i].next_vm) return true;
+    return false;
+}
+
+/* The last one that swaps makes the generation the broker's. */
+static void end_swap(struct tw_sim *sim) {
+    if (!sim->next_generation || is_swapping(sim)) return;
+    tw_hub_swap(&sim->nodes[sim->hubs.workers].hub, sim->next_generation, NULL);
+    tw_generation_unref(&sim->generation);
+    sim->generation = sim->next_generation;
+    sim->next_generation = NULL;
+}
+
+static void take_turn(struct node *node) {
+    struct tw_sim *sim = node->sim;
+    node->is_awake = false;
+    if (node->next_vm && tw_sim_random(sim) % 2) swap(node);
+    node->due_ms = tw_hub_turn(&node->hub, now_ms(sim));
+    if (node->next_vm) node->is_awake = true;
+}
+
+static bool can_turn(const struct node *node) {
+    return node->is_awake || node->due_ms <= now_ms(node->sim);
+}
+
+/* One of the workers that have something to do, by the seed. */
+static bool step_nodes(struct tw_sim *sim) {
+    unsigned count = sim->hubs.workers + 1, first = (unsigned)(tw_sim_random(sim) % count);
+    for (unsigned i = 0; i < count; i++) {
+        struct node *node = &sim->nodes[(first + i) % count];
+        if (!can_turn(node)) continue;
+        take_turn(node);
+        return true;
+    }
+    return false;
+}
+
+static void schedule(struct tw_link *link) {
+    uint64_t next_us = tw_link_next_us(link);
+    tw_heap_remove(&link->sim->events, &link->event);
+    if (next_us != UINT64_MAX) tw_heap_add(&link->sim->events, &link->event, next_us);
+}
+
+/* A link stays ready as long as something happens on it. Its node takes a turn afterwards, as a
+ * loop does after it polled. */
+static bool step_links(struct tw_sim *sim) {
+    struct tw_list *node = tw_list_shift(&sim->ready);
+    if (!node) return false;
+    struct tw_link *link = TW_CONTAINER(node, struct tw_link, ready);
+    sim->nodes[link->node].hub.now_ms = now_ms(sim);
+    if (tw_link_step(link)) {
+        sim->nodes[link->node].is_awake = true;
+        tw_sim_ready(link);
+    }
+    schedule(link);
+    return true;
+}
+
+void tw_sim_settle(struct tw_sim *sim) {
+    bool happened;
+    do {
+        bool links_first = tw_sim_random(sim) % 4 != 0;
+        happened =
+            links_first ? step_links(sim) || step_nodes(sim) : step_nodes(sim) || step_links(sim);
+        end_swap(sim);
+    } while (happened);
+}
+
+static uint64_t next_us(const struct tw_sim *sim) {
+    const struct tw_heap_node *event = tw_heap_first(&sim->events);
+    uint64_t next = event ? event->at_ms : UINT64_MAX;
+    for (unsigned i = 0; i <= sim->hubs.workers; i++) {
+        uint64_t due_ms = sim->nodes[i].due_ms;
+        if (due_ms < UINT64_MAX / 1000 && due_ms * 1000 < next) next = due_ms * 1000;
+    }
+    return next;
+}
+
+uint64_t tw_sim_advance_next(struct tw_sim *sim, uint64_t us) {
+    uint64_t from_us = sim->now_us, until_us = from_us + us;
+    struct tw_heap_node *event;
+    tw_sim_settle(sim);
+    uint64_t next = next_us(sim);
+    if (next <= from_us) next = from_us + 1000; /* what is due now was done just now */
+    sim->now_us = next < until_us ? next : until_us;
+    while ((event = tw_heap_first(&sim->events)) && event->at_ms <= sim->now_us) {
+        tw_heap_remove(&sim->events, event);
+        tw_sim_ready(TW_CONTAINER(event, struct tw_link, event));
+    }
+    tw_sim_settle(sim);
+    return sim->now_us - from_us;
+}
+
+void tw_sim_advance(struct tw_sim *sim, uint64_t us) {
+    while (us > 0)
+        us -= tw_sim_advance_next(sim, us);
+    tw_sim_settle(sim);
+}
+
+/* --- operating it --- */
+
+struct tw_mail *tw_sim_publish(struct tw_sim *sim, struct tw_str channel, struct tw_str payload,
+                               bool binary, int *status) {
+    struct tw_hub *control = &sim->nodes[sim->hubs.workers].hub;
+    *status = TW_ETOOBIG;
+    if (payload.length > sim->generation->settings.limits.message_size) return NULL;
+    struct tw_message *message = tw_message_try_new(payload.data, payload.length, binary);
+    *status = -12; /* ENOMEM */
+    if (!message) return NULL;
+    control->now_ms = now_ms(sim);
+    *status = tw_hub_publish_from_api(control, channel, message, sim);
+    if (*status != 0) return NULL;
+    tw_sim_settle(sim);
+    struct tw_mail *answer = sim->answer;
+    sim->answer = NULL;
+    return answer;
+}
+
+int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors) {
+    struct tw_vm **vms = NULL;
+    size_t count = 0;
+    while (sim->next_generation)
+        tw_sim_settle(sim);
+    int status = tw_app_load(&sim->app, sim->generation->number + 1, sim->hubs.workers,
+                             &sim->next_generation, &vms, &count, errors);
+    if (status != 0) return status;
+    for (unsigned i = 0; i < sim->hubs.workers; i++) {
+        sim->nodes[i].next_vm = vms[i];
+        sim->nodes[i].is_awake = true;
+    }
+    tw_free(vms);
+    return 0;
+}
+
+void tw_sim_drain(struct tw_sim *sim) {
+    tw_sim_settle(sim);
+    sim->is_draining = true;
+    for (unsigned i = 0; i <= sim->hubs.workers; i++) {
+        struct tw_hub *hub = &sim->nodes[i].hub;
+        hub->now_ms = now_ms(sim);
+        tw_hub_drain(hub, sim->generation->settings.drain_window_ms);
+        sim->nodes[i].is_awake = true;
+    }
+    for (size_t i = 0; i < sim->link_count; i++) {
+        struct tw_link *link = sim->links[i];
+        if (link->session && !link->is_closed && tw_session_is_idle(link->session))
+            tw_session_abort(link->session);
+    }
+}

@@ -1,0 +1,58 @@
+--- Folders of apps that a spec gives as strings; removed by its teardown.
+local uv = require "luv"
+
+local files = { folders = {} }
+
+local function parent(path)
+  return path:match("^(.*)/[^/]*$") or "."
+end
+
+local function mkdir(path)
+  if path == "" or uv.fs_stat(path) then return end
+  mkdir(parent(path))
+  assert(uv.fs_mkdir(path, tonumber("755", 8)))
+end
+
+--- Removes a file, a link or a folder with all in it.
+local function remove(path)
+  local stat = uv.fs_lstat(path)
+  if not stat then return end
+  if stat.type ~= "directory" then
+    assert(uv.fs_unlink(path))
+    return
+  end
+  local scan = assert(uv.fs_scandir(path))
+  for name in function() return uv.fs_scandir_next(scan) end do remove(path .. "/" .. name) end
+  assert(uv.fs_rmdir(path))
+end
+
+--- Writes a file below the folder; text false removes it.
+function files.write(folder, path, text)
+  local full = folder .. "/" .. path
+  if text == false then
+    remove(full)
+    return
+  end
+  mkdir(parent(full))
+  local file = assert(io.open(full, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- A fresh folder with these files (path -> text). Unless it is a single-file app (`entry`), a
+-- broker.lua that sets nothing is added if there is none.
+function files.app(texts, entry)
+  local folder = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/tidewire-spec-XXXXXX"))
+  table.insert(files.folders, folder)
+  for path, text in pairs(texts) do files.write(folder, path, text) end
+  if not entry and not texts["broker.lua"] then files.write(folder, "broker.lua", "return {}\n") end
+  return folder
+end
+
+--- Removes all that app made.
+function files.remove()
+  for _, folder in ipairs(files.folders) do remove(folder) end
+  files.folders = {}
+end
+
+return files
