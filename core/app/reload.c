@@ -6,7 +6,7 @@
  *
  * A request that comes while one is under way is answered by the load after it, which sees the
  * files as they were at the request or later. */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app/admin.h"
@@ -52,7 +52,9 @@ bool tw_server_is_reloading(const struct tw_server *server) {
 void tw_server_log_errors(const struct tw_load_errors *errors) {
     for (size_t i = 0; i < errors->count; i++) {
         const struct tw_load_error *error = &errors->items[i];
-        tw_log(TW_LOG_ERROR, "load", "%s:%d: %s", error->file, error->line, error->message);
+        char line[16] = "";
+        if (error->line > 0) snprintf(line, sizeof line, ":%d", error->line);
+        tw_log(TW_LOG_ERROR, "load", "%s%s: %s", error->file, line, error->message);
     }
 }
 

@@ -24,7 +24,7 @@ struct tw_definition {
     bool is_pattern;
     size_t index; /* in the generation, and of the functions in each VM */
     struct tw_queue_settings queue;
-    char *key_field; /* conflation key: a member of the payload; NULL: none or by function */
+    char *key_field; /* conflation key (has_key): a member of the payload; NULL: by function */
     bool has_key, has_authorize, has_transform, has_on_subscribe, has_on_unsubscribe, has_init;
     enum tw_publish_mode publish;
     uint64_t tick_ms;         /* 0: no tick */

@@ -146,11 +146,12 @@ static int find_key(struct tw_hub *hub, struct tw_channel *channel, struct tw_me
     struct tw_str key = {0};
     struct tw_buf buf = {0};
     int status = 0;
-    if (definition->has_key) {
+    if (definition->key_field) {
+        if (!message->binary)
+            tw_json_member(tw_message_text(message), tw_str_of(definition->key_field), &key);
+    } else if (definition->has_key) {
         status = hub->hubs->hooks->key(hub->vm, channel, message, &buf, failure);
         key = (struct tw_str){buf.data, buf.length};
-    } else if (definition->key_field && !message->binary) {
-        tw_json_member(tw_message_text(message), tw_str_of(definition->key_field), &key);
     }
     if (status == 0) tw_message_set_key(message, key);
     tw_buf_deinit(&buf);

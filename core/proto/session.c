@@ -136,7 +136,7 @@ void tw_session_read_on(struct tw_session *session) {
     session->input = (struct tw_buf){0};
     session->config->transport->set_reading(session->transport, true);
     session->is_feeding = true;
-    feed(session, input.data, input.length);
+    feed(session, input.data ? input.data : "", input.length); /* also nothing: see tw_ws_read */
     session->is_feeding = false;
     tw_buf_deinit(&input);
 }
