@@ -144,18 +144,16 @@ static bool has_index(const char *folder, const char *path) {
 
 static void serve(struct tw_session *session, const struct tw_http_request *request,
                   const char *folder) {
-    struct stat info;
+    struct stat info = {0};
     char *path = folder ? file_path(request->path) : NULL;
     int fd = path ? open_beneath(folder, path) : -1;
-    if (fd < 0 || fstat(fd, &info) < 0) {
-        tw_session_refuse(session, 404, "not found");
-    } else if (S_ISDIR(info.st_mode) && has_index(folder, path)) {
-        redirect(session, path);
-    } else if (!S_ISREG(info.st_mode)) {
-        tw_session_refuse(session, 404, "not found");
-    } else {
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
         respond_file(session, request, fd, &info, path);
         fd = -1;
+    } else if (S_ISDIR(info.st_mode) && has_index(folder, path)) {
+        redirect(session, path);
+    } else {
+        tw_session_refuse(session, 404, "not found");
     }
     if (fd >= 0) close(fd);
     tw_free(path);

@@ -24,7 +24,7 @@
 /* --- binding --- */
 
 static void describe(int fd, char text[TW_ADDRESS_TEXT_SIZE]) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     char host[64] = "", port[16] = "";
     getsockname(fd, (struct sockaddr *)&address, &size);
