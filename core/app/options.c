@@ -16,6 +16,7 @@ static const char *const run_options[] = {"-D",         "--admin", "--admin-key"
 void tw_options_help(FILE *out) {
     fputs(
         "usage: tidewire run [APP] [options]   serve an app (a folder, or one Lua file)\n"
+        "       tidewire test [APP] [busted's options and files]   run the specs in APP/spec\n"
         "       tidewire version\n"
         "       tidewire help\n"
         "\n"

@@ -262,10 +262,14 @@ static void open_control(struct tw_server *server) {
                                       on_change, server, &status);
 }
 
-static void open_to_outside(struct tw_server *server) {
+/* True if tidewire_stop was there first. */
+static bool open_to_outside(struct tw_server *server) {
     pthread_mutex_lock(&server->outside);
-    server->is_open = server->is_stoppable = true;
+    bool is_stopped = server->is_stopped_early;
+    server->is_stoppable = true;
+    server->is_open = !is_stopped;
     pthread_mutex_unlock(&server->outside);
+    return is_stopped;
 }
 
 static void serve(struct tw_server *server) {
@@ -276,13 +280,14 @@ static void serve(struct tw_server *server) {
     for (unsigned i = 0; i < server->hubs.workers; i++)
         TW_REQUIRE(uv_thread_create(&server->workers[i].thread, run_worker, &server->workers[i]) ==
                    0);
-    open_to_outside(server);
+    bool is_stopped = open_to_outside(server);
     tw_log(TW_LOG_INFO, "server", "serving app=%s listen=%s admin=%s workers=%u generation=%u",
            server->app_path, server->listen_text, server->admin_text, server->hubs.workers,
            server->generation->number);
     if (server->on_ready)
         server->on_ready(server->on_ready_data, server->listen_text, server->admin_text,
                          server->hubs.workers, server->generation->number);
+    if (is_stopped) tw_server_stop(server);
     tw_worker_run(tw_server_control(server));
     for (unsigned i = 0; i < server->hubs.workers; i++)
         uv_thread_join(&server->workers[i].thread);
@@ -342,6 +347,7 @@ static int call_from_outside(struct tw_server *server, bool closes,
     pthread_mutex_lock(&server->outside);
     bool is_open = closes ? server->is_stoppable : server->is_open;
     if (closes) server->is_open = false;
+    if (closes && !is_open) server->is_stopped_early = true; /* unless it has ended */
     if (is_open) {
         tw_mailbox_try_put(&server->hubs.boxes[server->hubs.workers], mail);
         wake(server, server->hubs.workers);

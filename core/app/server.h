@@ -62,6 +62,7 @@ struct tw_server {
     atomic_bool is_ended;       /* ... and are to end */
     pthread_mutex_t outside;    /* tidewire_publish and _stop against the end of the loops */
     bool is_open, is_stoppable; /* guarded by it: for publish, for stop */
+    bool is_stopped_early;      /* guarded by it: by a stop before the loops ran */
 };
 
 static inline struct tw_worker *tw_server_control(struct tw_server *server) {

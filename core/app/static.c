@@ -64,18 +64,20 @@ static int open_beneath(const char *folder, const char *path) {
     return fd;
 }
 
-/* The file's path below the folder, or NULL for one that is not served. Owned. */
-static char *file_path(struct tw_str path) {
-    char *name = tw_memdup(path.data + 1, path.length - 1);
-    bool is_folder = path.data[path.length - 1] == '/';
-    if (memchr(name, '\0', path.length - 1) || name[0] == '.' || strstr(name, "/.")) {
-        tw_free(name);
-        return NULL;
-    }
-    if (!is_folder) return name;
-    char *index = tw_format("%sindex.html", name);
-    tw_free(name);
-    return index;
+static const char index_name[] = "/index.html";
+
+/* The file's path below the folder: 0 and *out owned, 404 for one that is not served, or 503.
+ * Behind the path there is room for index_name once more. */
+static int file_path(struct tw_str path, char **out) {
+    size_t length = path.length - 1;
+    const char *from = path.data + 1;
+    bool is_folder = path.data[length] == '/';
+    if (memchr(from, '\0', length) || memmem(path.data, path.length, "/.", 2)) return 404;
+    char *name = *out = tw_try_alloc(length + 2 * sizeof index_name);
+    if (!name) return 503;
+    memcpy(name, from, length);
+    if (is_folder) memcpy(name + length, index_name + 1, sizeof index_name - 1);
+    return 0;
 }
 
 static bool has_etag(struct tw_str list, const char *etag) {
@@ -123,6 +125,11 @@ static void respond_file(struct tw_session *session, const struct tw_http_reques
 /* "/docs" is a folder: relative links of its page need the slash. */
 static void redirect(struct tw_session *session, const char *path) {
     struct tw_buf headers = {0};
+    static const char longest[] = "Location: //\r\n%%";
+    if (tw_buf_try_reserve(&headers, sizeof longest + 3 * strlen(path)) != 0) {
+        tw_session_refuse(session, 503, "out of memory");
+        return;
+    }
     tw_buf_print(&headers, "Location: /");
     for (const char *c = path; *c; c++) {
         bool plain = strchr("/-._~", *c) || (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') ||
@@ -134,10 +141,11 @@ static void redirect(struct tw_session *session, const char *path) {
     tw_buf_deinit(&headers);
 }
 
-static bool has_index(const char *folder, const char *path) {
-    char *index = tw_format("%s/index.html", path);
-    int fd = open_beneath(folder, index);
-    tw_free(index);
+static bool has_index(const char *folder, char *path) {
+    size_t length = strlen(path);
+    memcpy(path + length, index_name, sizeof index_name);
+    int fd = open_beneath(folder, path);
+    path[length] = '\0';
     if (fd >= 0) close(fd);
     return fd >= 0;
 }
@@ -145,7 +153,8 @@ static bool has_index(const char *folder, const char *path) {
 static void serve(struct tw_session *session, const struct tw_http_request *request,
                   const char *folder) {
     struct stat info = {0};
-    char *path = folder ? file_path(request->path) : NULL;
+    char *path = NULL;
+    int status = folder ? file_path(request->path, &path) : 404;
     int fd = path ? open_beneath(folder, path) : -1;
     if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
         respond_file(session, request, fd, &info, path);
@@ -153,7 +162,8 @@ static void serve(struct tw_session *session, const struct tw_http_request *requ
     } else if (S_ISDIR(info.st_mode) && has_index(folder, path)) {
         redirect(session, path);
     } else {
-        tw_session_refuse(session, 404, "not found");
+        tw_session_refuse(session, status == 503 ? 503 : 404,
+                          status == 503 ? "out of memory" : "not found");
     }
     if (fd >= 0) close(fd);
     tw_free(path);

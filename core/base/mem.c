@@ -51,6 +51,12 @@ char *tw_memdup(const void *bytes, size_t length) {
     return copy;
 }
 
+char *tw_try_memdup(const void *bytes, size_t length) {
+    char *copy = (char *)tw_try_alloc(length < SIZE_MAX ? length + 1 : length);
+    if (copy && length > 0) memcpy(copy, bytes, length);
+    return copy;
+}
+
 char *tw_format(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -64,8 +70,10 @@ char *tw_format(const char *format, ...) {
     return text;
 }
 
-void tw_mem_fail_after(long n) {
+long tw_mem_fail_after(long n) {
+    long left = fail_after;
     fail_after = n;
+    return left;
 }
 
 /* At least one byte: calloc(0) and realloc(p, 0) may return NULL without being out of memory. */

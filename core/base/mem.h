@@ -14,11 +14,13 @@ void *tw_try_realloc(void *p, size_t size);
 void tw_free(void *p);
 /* Returns an owned copy of `length` bytes with a NUL behind it. */
 char *tw_memdup(const void *bytes, size_t length);
+char *tw_try_memdup(const void *bytes, size_t length);
 /* Returns an owned text; aborts when memory is out. */
 char *tw_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* For tests: the n-th try_ allocation of this thread from now (1: the next) fails, once; -1: off.
- * The aborting functions are not counted. */
-void tw_mem_fail_after(long n);
+ * The aborting functions are not counted. Returns what was left of the n before: 0 if it has
+ * failed, -1 if it was off. */
+long tw_mem_fail_after(long n);
 
 #define TW_NEW(type) ((type *)tw_alloc(sizeof(type)))
 #define TW_CONTAINER(pointer, type, member)                                                        \

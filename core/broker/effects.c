@@ -49,10 +49,13 @@ int tw_effects_try_publish(struct tw_effects *effects, struct tw_str channel, st
                            bool binary) {
     if (!has_room(effects, channel.length, payload.length)) return TW_EFULL;
     struct tw_message *message = tw_message_try_new(payload.data, payload.length, binary);
-    if (!message) return -ENOMEM;
-    return try_add(effects, (struct tw_effect){.kind = TW_EFFECT_PUBLISH,
-                                               .channel = tw_name_new(channel),
-                                               .message = message});
+    struct tw_name *name = message ? tw_name_try_new(channel) : NULL;
+    if (!name) {
+        tw_message_unref(&message);
+        return -ENOMEM;
+    }
+    return try_add(effects, (struct tw_effect){
+                                .kind = TW_EFFECT_PUBLISH, .channel = name, .message = message});
 }
 
 int tw_effects_try_send(struct tw_effects *effects, struct tw_identity *client,

@@ -1,6 +1,7 @@
 /* hub.c: the way of a publish, in order; and the turn. */
 #include "broker/hub.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,11 +110,12 @@ int tw_hub_publish_from_api(struct tw_hub *hub, struct tw_str channel, struct tw
     int status = 0;
     if (!message->binary) status = tw_json_check(tw_message_text(message), NULL);
     if (hub->is_draining) status = TW_EDRAINING;
+    struct tw_name *name = status == 0 ? tw_name_try_new(channel) : NULL;
+    if (status == 0 && !name) status = -ENOMEM;
     if (status != 0) {
         tw_message_unref(&message);
         return status;
     }
-    struct tw_name *name = tw_name_new(channel);
     unsigned home = tw_hub_home(hub, name);
     tw_hub_post(hub, home, publish_mail(name, message, request));
     return 0;
@@ -153,7 +155,10 @@ static int find_key(struct tw_hub *hub, struct tw_channel *channel, struct tw_me
         status = hub->hubs->hooks->key(hub->vm, channel, message, &buf, failure);
         key = (struct tw_str){buf.data, buf.length};
     }
-    if (status == 0) tw_message_set_key(message, key);
+    if (status == 0 && tw_message_try_set_key(message, key) != 0) {
+        refuse(failure, "not enough memory");
+        status = -ENOMEM;
+    }
     tw_buf_deinit(&buf);
     return status;
 }
@@ -387,9 +392,10 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 
 uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     hub->now_ms = now_ms;
-    tw_hub_take_mail(hub);
+    /* Right behind the reading: what handlers take of the time is nobody's silence. */
     run_deadlines(hub);
     close_expired(hub);
+    tw_hub_take_mail(hub);
     tw_hub_run_ticks(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);

@@ -114,7 +114,7 @@ void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identit
 /* It takes part no more: its subs end, its waits stop. Idempotent. Not from within client ops. */
 void tw_hub_leave(struct tw_hub *hub, struct tw_client *client);
 /* Asks the home; the answer comes by on_subscribed, not from within this call. 0, TW_EFULL past
- * channels_per_client, or -EALREADY. Not at the control hub. */
+ * channels_per_client, -EALREADY or -ENOMEM. Not at the control hub. */
 int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str channel);
 /* A client's message; takes it. 0; TW_EAGAIN: taken, but read no more until
  * on_resume; TW_ERATE, TW_EJSON: refused at once, and counted as a violation. What
@@ -122,7 +122,7 @@ int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str
 int tw_hub_publish(struct tw_hub *hub, struct tw_client *client, struct tw_name *channel,
                    struct tw_message *message, void *request);
 /* A message that comes from no client; takes it. The answer comes by hub->on_answer if `request` is
- * not NULL. 0, TW_EJSON or TW_EDRAINING (then no answer follows). */
+ * not NULL. 0, or TW_EJSON, TW_EDRAINING, -ENOMEM (then no answer follows). */
 int tw_hub_publish_from_api(struct tw_hub *hub, struct tw_str channel, struct tw_message *message,
                             void *request);
 /* Counts a control frame of a client against its message rate; TW_ERATE when over it. */

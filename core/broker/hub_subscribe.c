@@ -66,9 +66,11 @@ int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str
     TW_REQUIRE(hub->index < hub->hubs->workers);
     if (find_sub(client, channel)) return -EALREADY;
     if (client->sub_count >= hub->generation->settings.limits.channels_per_client) return TW_EFULL;
+    struct tw_name *name = tw_name_try_new(channel);
+    if (!name) return -ENOMEM;
     struct tw_sub *sub = TW_NEW(struct tw_sub);
     sub->client = client;
-    sub->name = tw_name_new(channel);
+    sub->name = name;
     sub->next = client->subs;
     client->subs = sub;
     client->sub_count++;

@@ -8,9 +8,10 @@
 #include "base/mem.h"
 #include "base/status.h"
 
-struct tw_identity *tw_identity_new(uint64_t id, unsigned worker, const struct tw_ip *ip,
-                                    struct tw_str user, struct tw_str claims) {
-    struct tw_identity *identity = tw_alloc(sizeof *identity + user.length + claims.length);
+struct tw_identity *tw_identity_try_new(uint64_t id, unsigned worker, const struct tw_ip *ip,
+                                        struct tw_str user, struct tw_str claims) {
+    struct tw_identity *identity = tw_try_alloc(sizeof *identity + user.length + claims.length);
+    if (!identity) return NULL;
     char *bytes = (char *)(identity + 1);
     atomic_init(&identity->refs, 1);
     identity->id = id;

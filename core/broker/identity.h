@@ -20,9 +20,9 @@ struct tw_identity {
     struct tw_str claims; /* JSON of an object, behind the struct; empty: none */
 };
 
-/* Copies user (data NULL: none) and claims. One ref, owned. */
-struct tw_identity *tw_identity_new(uint64_t id, unsigned worker, const struct tw_ip *ip,
-                                    struct tw_str user, struct tw_str claims);
+/* Copies user (data NULL: none) and claims. One ref, owned. NULL when memory is out. */
+struct tw_identity *tw_identity_try_new(uint64_t id, unsigned worker, const struct tw_ip *ip,
+                                        struct tw_str user, struct tw_str claims);
 struct tw_identity *tw_identity_ref(struct tw_identity *identity);
 void tw_identity_unref(struct tw_identity **identity);
 void tw_client_id_format(uint64_t id, char out[TW_CLIENT_ID_SIZE]);

@@ -1,6 +1,7 @@
 /* message.c: counted payloads. */
 #include "broker/message.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -31,13 +32,15 @@ void tw_message_unref(struct tw_message **slot) {
     tw_free(message);
 }
 
-void tw_message_set_key(struct tw_message *message, struct tw_str key) {
+int tw_message_try_set_key(struct tw_message *message, struct tw_str key) {
     tw_free(message->key);
     message->key = NULL;
     message->key_length = 0;
-    if (key.length == 0) return;
+    if (key.length == 0) return 0;
     if (key.length > UINT16_MAX) key.length = UINT16_MAX;
-    message->key = tw_memdup(key.data, key.length);
+    message->key = tw_try_memdup(key.data, key.length);
+    if (!message->key) return -ENOMEM;
     message->key_length = (uint16_t)key.length;
     message->key_hash = (uint32_t)tw_str_hash(key);
+    return 0;
 }

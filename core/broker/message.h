@@ -28,8 +28,8 @@ struct tw_message {
 struct tw_message *tw_message_try_new(const void *payload, size_t length, bool binary);
 struct tw_message *tw_message_ref(struct tw_message *message);
 void tw_message_unref(struct tw_message **message);
-/* Copies the key; an empty one removes it. */
-void tw_message_set_key(struct tw_message *message, struct tw_str key);
+/* Copies the key; an empty one removes it. 0 or -ENOMEM: it has none then. */
+int tw_message_try_set_key(struct tw_message *message, struct tw_str key);
 
 static inline char *tw_message_payload(struct tw_message *message) {
     return message->bytes + TW_FRAME_ROOM;

@@ -5,8 +5,18 @@
 
 #include "base/mem.h"
 
+static struct tw_name *fill(struct tw_name *name, struct tw_str text);
+
 struct tw_name *tw_name_new(struct tw_str text) {
-    struct tw_name *name = tw_alloc(sizeof *name + text.length + 1);
+    return fill(tw_alloc(sizeof(struct tw_name) + text.length + 1), text);
+}
+
+struct tw_name *tw_name_try_new(struct tw_str text) {
+    struct tw_name *name = tw_try_alloc(sizeof(struct tw_name) + text.length + 1);
+    return name ? fill(name, text) : NULL;
+}
+
+static struct tw_name *fill(struct tw_name *name, struct tw_str text) {
     char *bytes = (char *)(name + 1);
     atomic_init(&name->refs, 1);
     if (text.length) memcpy(bytes, text.data, text.length);

@@ -12,7 +12,8 @@ struct tw_name {
     struct tw_str text; /* points behind the struct; a NUL follows it */
 };
 
-struct tw_name *tw_name_new(struct tw_str text); /* owned */
+struct tw_name *tw_name_new(struct tw_str text);     /* owned */
+struct tw_name *tw_name_try_new(struct tw_str text); /* owned; a peer or a script named it */
 struct tw_name *tw_name_ref(struct tw_name *name);
 void tw_name_unref(struct tw_name **name);
 

@@ -225,7 +225,8 @@ enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes) {
     if (!outbox->is_over) return TW_PUSHED;
     outbox->is_over = false;
     uint32_t first = outbox->sent > 0 ? 1 : 0, count = outbox->count - first;
-    struct tw_entry *queued = tw_alloc((count + 1) * sizeof *queued);
+    struct tw_entry *queued = tw_try_alloc((count + 1) * sizeof *queued);
+    if (!queued) return TW_PUSH_TOO_SLOW;
     for (uint32_t i = 0; i < count; i++) {
         struct tw_entry *entry = entry_at(outbox, first + i);
         if (!entry->parcel) continue;

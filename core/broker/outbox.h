@@ -67,7 +67,7 @@ bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub,
  * -ENOMEM. */
 int tw_outbox_try_append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel);
 /* As if all that is queued had just come, in its order, while the socket took nothing. Adds to the
- * topics' `dropped`. TW_PUSH_TOO_SLOW: a policy says disconnect. */
+ * topics' `dropped`. TW_PUSH_TOO_SLOW: a policy says disconnect, or there is no memory to ask. */
 enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes);
 /* Queues a reference; applies the policy of the sub's topic if full (drop_newest for a message of
  * no subscription). Only the sub's own messages give way, and only if that makes the room. Adds to

@@ -154,13 +154,17 @@ int tw_listener_bind_again(const char *text, int first, int *fd) {
 /* --- accepting --- */
 
 /* Out of descriptors: a reserved one is given up for a moment to accept the peer and hang up, which
- * is better than letting it wait and the loop spin. */
-static void turn_away(struct tw_listener *listener) {
-    tw_log(TW_LOG_ERROR, "listen", "out of file descriptors: connection turned away");
+ * is better than letting it wait and the loop spin. False: nobody waits, which the kernel does not
+ * say while there is no descriptor. */
+static bool turn_away(struct tw_listener *listener) {
     if (listener->reserve >= 0) close(listener->reserve);
     int fd = accept(listener->fd, NULL, NULL);
-    if (fd >= 0) close(fd);
+    if (fd >= 0) {
+        close(fd);
+        tw_log(TW_LOG_ERROR, "listen", "out of file descriptors: connection turned away");
+    }
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
 }
 
 static void accept_some(struct tw_listener *listener, int max) {
@@ -171,7 +175,7 @@ static void accept_some(struct tw_listener *listener, int max) {
         int fd =
             accept4(listener->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-            turn_away(listener);
+            if (!turn_away(listener)) return;
             continue;
         }
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;

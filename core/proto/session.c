@@ -2,6 +2,7 @@
  * and WebSocket frames stand in session_*.c. */
 #include "proto/session.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -254,8 +255,12 @@ static void on_deadline(struct tw_client *client, enum tw_wait_kind kind) {
             return;
         }
         tw_outbox_shrink(&client->outbox);
-        tw_client_try_control(client, ping, tw_frame_control(ping, TW_OP_PING, NULL, 0));
-        tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_PONG, client->hub->now_ms);
+        /* No pong can come to a ping that there was no memory for: the next one is as good. */
+        size_t length = tw_frame_control(ping, TW_OP_PING, NULL, 0);
+        bool is_lost = tw_client_try_control(client, ping, length) == -ENOMEM;
+        flush(client); /* the peer's time runs from now, however long this turn is */
+        tw_wait_start(&client->hub->waits, &client->wait, is_lost ? TW_WAIT_IDLE : TW_WAIT_PONG,
+                      client->hub->now_ms);
         return;
     case TW_WAIT_CLOSE:
     case TW_WAIT_KINDS:

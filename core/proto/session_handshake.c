@@ -1,6 +1,7 @@
 /* session_handshake.c: from a WebSocket request to an open channel, or to the refusal that
  * DESIGN.md section 5 names for it. The order: is it a handshake, may this address, may this
  * origin, is there a place, may this user (auth), may this user here (the channel's home). */
+#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -30,15 +31,20 @@ static const struct tw_settings *settings_of(const struct tw_session *session) {
 
 /* --- refusing --- */
 
-static void open_session(struct tw_session *session) {
+/* False: there was no memory for the answer, and the connection is gone. */
+static bool open_session(struct tw_session *session) {
     struct tw_buf answer = {0};
     tw_handshake_accept(&answer, &session->http->request, NULL);
     int status = tw_client_try_control(&session->client, answer.data, answer.length);
     tw_buf_deinit(&answer);
-    if (status != 0)
+    if (status != 0) {
         tw_log(TW_LOG_ERROR, "conn", "handshake not answered: %s", tw_strerror(status));
+        tw_session_abort(session);
+        return false;
+    }
     tw_session_free_http(session);
     tw_session_set_state(session, TW_SESSION_OPEN);
+    return true;
 }
 
 static const struct {
@@ -61,7 +67,7 @@ static void refuse(struct tw_session *session, const struct refusal *refusal) {
            refusal->message);
     tw_session_give_place_back(session);
     if (settings_of(session)->reject_with_close && tw_handshake_check(&http->request, &why) == 0) {
-        open_session(session);
+        if (!open_session(session)) return;
         tw_session_close(&session->client, close_code(refusal->status), refusal->message, true);
         tw_session_read_on(session); /* for their close */
         return;
@@ -144,6 +150,8 @@ static int ask_auth(struct tw_session *session, const struct tw_ip *ip, struct t
         .dialect = hub->hubs->dialect->name,
     };
     ask.query_count = tw_http_parse_query(request->query, query, MAX_PAIRS, &scratch);
+    /* Half a request must not be judged as if it were the whole. */
+    if (request->query.length > 0 && !scratch.data) return -ENOMEM;
     ask.cookie_count = tw_http_parse_cookies(tw_http_header(request, "cookie"), cookies, MAX_PAIRS);
     int status = hub->hubs->hooks->auth(hub->vm, &ask, auth, &failure);
     if (status == TW_ESCRIPT) hub->stats.hook_failures++;
@@ -175,10 +183,14 @@ static int identify(struct tw_session *session, const struct tw_ip *ip, struct r
         struct tw_str user = {auth.has_user ? (auth.user.data ? auth.user.data : "") : NULL,
                               auth.user.length};
         struct tw_str claims = {auth.claims.data, auth.claims.length};
-        tw_hub_join(hub, &session->client,
-                    tw_identity_new(tw_hub_client_id(hub), hub->index, ip, user, claims),
-                    auth.expires);
+        struct tw_identity *identity =
+            tw_identity_try_new(tw_hub_client_id(hub), hub->index, ip, user, claims);
+        if (identity)
+            tw_hub_join(hub, &session->client, identity, auth.expires);
+        else
+            status = -ENOMEM;
     }
+    if (status == -ENOMEM) *out = (struct refusal){503, "out of memory", 5, NULL};
     tw_auth_deinit(&auth);
     return status;
 }
@@ -210,8 +222,11 @@ void tw_session_handshake(struct tw_session *session, const struct tw_http_reque
     }
     channel.data += prefix.length;
     channel.length -= prefix.length;
-    if (tw_hub_subscribe(hub, &session->client, channel) != 0)
-        refuse(session, &(struct refusal){503, "too many channels", 5, NULL});
+    int status = tw_hub_subscribe(hub, &session->client, channel);
+    if (status != 0) {
+        const char *why = status == -ENOMEM ? "out of memory" : "too many channels";
+        refuse(session, &(struct refusal){503, why, 5, NULL});
+    }
 }
 
 /* --- the home's answer --- */
@@ -228,8 +243,7 @@ void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
     } else if (answer->status != 0) {
         const char *reason = answer->status == TW_EREFUSED ? answer->failure->message : "";
         refuse(session, &(struct refusal){403, *reason ? reason : "not allowed", 0, NULL});
-    } else {
-        open_session(session);
+    } else if (open_session(session)) {
         tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_IDLE, client->hub->now_ms);
         tw_session_read_on(session);
     }

@@ -3,6 +3,7 @@
  *   they close first: their code is echoed, our side is shut down when it is written
  *   we close first:   our close frame goes out, what they send is read only for theirs
  * Either way a deadline (TW_WAIT_CLOSE) ends it. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -79,8 +80,9 @@ static void on_ping(struct tw_session *session, const struct tw_ws_event *event)
     unsigned char pong[TW_FRAME_MAX_CONTROL];
     if (tw_hub_take_control(client->hub, client) != 0) return;
     size_t length = tw_frame_control(pong, TW_OP_PONG, event->payload.data, event->payload.length);
-    if (tw_client_try_control(client, pong, length) == TW_EFULL)
-        tw_session_close(client, 4431, "pongs are not read", true);
+    int status = tw_client_try_control(client, pong, length);
+    if (status == TW_EFULL) tw_session_close(client, 4431, "pongs are not read", true);
+    if (status == -ENOMEM) tw_session_close(client, 1011, "out of memory", true);
 }
 
 /* False: stop reading. */

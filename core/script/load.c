@@ -33,8 +33,9 @@ struct loading {
     struct tw_vm *vm;
     char **files; /* of channels/: "market.lua"; of a single file: keys of `channels` */
     size_t count;
-    size_t at;     /* the one that is read now */
-    bool is_first; /* of the VMs */
+    size_t at;                  /* the one that is read now */
+    struct tw_definition found; /* in it; here, so that an error of Lua's cannot leak it */
+    bool is_first;              /* of the VMs */
 };
 
 static bool load_settings(struct loading *l);
@@ -49,6 +50,7 @@ static int auth_body(lua_State *L, struct tw_call *call);
 static int channel_body(lua_State *L, struct tw_call *call);
 static void read_channel(struct loading *l, lua_State *L, int index, const char *file,
                          const char *name);
+static void forget_found(struct loading *l);
 static char *find_public(const struct tw_source *source);
 static int compare_texts(const void *a, const void *b);
 
@@ -124,7 +126,10 @@ static bool check_app(struct loading *l) {
 static bool load_settings(struct loading *l) {
     const char *file = l->source->only ? l->source->only : "broker.lua";
     l->vm = tw_vm_new(l->source, &l->app->clock, SETTINGS_MEMORY, false);
-    TW_REQUIRE(l->vm);
+    if (!l->vm) {
+        tw_errors_add(l->errors, file, 0, "not enough memory");
+        return false;
+    }
     l->vm->is_loading = true;
     bool is_good = run(l, file, settings_body);
     tw_vm_free(l->vm);
@@ -158,6 +163,7 @@ static struct tw_vm *load_vm(struct loading *l) {
     for (l->at = 0; l->at < l->count; l->at++) {
         vm->definitions[l->at].file = file_of(l, l->at);
         run(l, vm->definitions[l->at].file, channel_body);
+        forget_found(l);
     }
     if (l->is_first) check_names(l);
     vm->is_loading = vm->is_mute = false;
@@ -298,33 +304,39 @@ static void read_channel(struct loading *l, lua_State *L, int index, const char 
                          const char *name) {
     struct tw_generation *generation = l->generation;
     struct tw_reader reader = reader_of(l, L, file);
-    struct tw_definition found = {.index = l->at};
+    struct tw_definition *found = &l->found;
+    *found = (struct tw_definition){.index = l->at};
     char prefix[300];
     if (l->source->only) {
         snprintf(prefix, sizeof prefix, "channels.%s.", name);
         reader.prefix = prefix;
     }
     tw_read_definition(&reader, index, tw_str_of(name), &generation->settings.queue, l->is_first,
-                       &found, l->vm->definitions[l->at].functions);
+                       found, l->vm->definitions[l->at].functions);
     struct tw_definition *definition = &generation->definitions[l->at];
     if (l->is_first) {
-        *definition = found;
-        if (found.has_authorize) {
+        *definition = *found;
+        *found = (struct tw_definition){0};
+        if (definition->has_authorize) {
             size_t place = tw_source_find(l->source, tw_str_of(file));
             definition->authorize_print = tw_source_print(l->source, place);
         }
         return;
     }
-    bool is_same = strcmp(found.name, definition->name) == 0 &&
-                   found.has_authorize == definition->has_authorize &&
-                   found.has_transform == definition->has_transform &&
-                   found.has_key == definition->has_key && found.publish == definition->publish &&
-                   found.tick_ms == definition->tick_ms;
+    bool is_same = strcmp(found->name, definition->name) == 0 &&
+                   found->has_authorize == definition->has_authorize &&
+                   found->has_transform == definition->has_transform &&
+                   found->has_key == definition->has_key && found->publish == definition->publish &&
+                   found->tick_ms == definition->tick_ms;
     if (!is_same) {
         tw_reader_error(&reader, "", "the definition is another one each time that it is loaded");
     }
-    tw_free(found.name);
-    tw_free(found.key_field);
+}
+
+static void forget_found(struct loading *l) {
+    tw_free(l->found.name);
+    tw_free(l->found.key_field);
+    l->found = (struct tw_definition){0};
 }
 
 /* Owned, or NULL. */

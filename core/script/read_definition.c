@@ -34,6 +34,7 @@ struct definition_reader {
     tw_ref *functions;
 };
 
+static char *take_text(struct definition_reader *d, struct tw_str text);
 static int push(struct definition_reader *d, int table, const char *key);
 static void read_name(struct definition_reader *d, struct tw_str default_name);
 static void read_publish(struct definition_reader *d);
@@ -75,6 +76,13 @@ void tw_read_definition(struct tw_reader *reader, int index, struct tw_str name,
     refuse_audience(&d);
 }
 
+/* A copy; scripts choose its length. Owned. */
+static char *take_text(struct definition_reader *d, struct tw_str text) {
+    char *copy = tw_try_memdup(text.data, text.length);
+    if (!copy) luaL_error(d->L, "not enough memory");
+    return copy;
+}
+
 /* Pushes a field and returns its index. */
 static int push(struct definition_reader *d, int table, const char *key) {
     lua_pushstring(d->L, key);
@@ -90,7 +98,8 @@ static void read_name(struct definition_reader *d, struct tw_str default_name) {
     if (!is_given ||
         tw_reader_text(d->reader, "name", index, "a text, the channel's name", &name)) {
         tw_free(d->out->name);
-        d->out->name = tw_memdup(name.data, name.length);
+        d->out->name = NULL;
+        d->out->name = take_text(d, name);
         if (tw_pattern_check(name, &d->out->is_pattern, &why) != 0) {
             tw_reader_error(d->reader, "name", "%s", why);
         }
@@ -147,7 +156,7 @@ static void read_key(struct definition_reader *d, int index) {
         d->out->has_key = true;
     } else if (tw_reader_text(d->reader, "queue.key", index,
                               "the name of a field, or a function(message)", &field)) {
-        d->out->key_field = tw_memdup(field.data, field.length);
+        d->out->key_field = take_text(d, field);
         d->out->has_key = true;
     }
 }

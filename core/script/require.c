@@ -2,6 +2,7 @@
 #include "script/require.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -131,6 +132,7 @@ static bool check_name(struct tw_str name) {
 }
 
 static size_t find(lua_State *L, struct tw_str path) {
+    if (path.length > PATH_MAX) luaL_error(L, "the path is too long"); /* before it is kept */
     size_t index = tw_source_find(tw_vm_of(L)->source, path);
     if (index == TW_SOURCE_NONE) {
         luaL_error(L, "%s was not read when the app was loaded first", path.data);

@@ -15,6 +15,7 @@
 
 enum {
     KEEP_SCRATCH = 65536, /* bytes; larger buffers are given back after a call */
+    BIRTH = 65536,        /* bytes; more than lua_newstate takes, which is some 10,000 */
     LEAST_PAUSE = 110,    /* per cent, of LUA_GCSETPAUSE */
     USUAL_PAUSE = 200
 };
@@ -30,6 +31,7 @@ struct set_up {
     tw_ref slots[TW_SLOTS + 1];
 };
 
+static bool give_birth(struct tw_vm *vm);
 static void *allocate(void *data, void *p, size_t old_size, size_t size);
 static int set_up(lua_State *L);
 static int collect(lua_State *L);
@@ -52,8 +54,7 @@ struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *
     vm->cap = cap;
     vm->source = tw_source_ref(source);
     vm->clock = *clock;
-    vm->L = lua_newstate(allocate, vm);
-    if (!vm->L || lua_cpcall(vm->L, set_up, &how) != 0) {
+    if (!give_birth(vm) || lua_cpcall(vm->L, set_up, &how) != 0) {
         tw_vm_free(vm);
         return NULL;
     }
@@ -120,6 +121,18 @@ void tw_vm_append(lua_State *L, struct tw_buf *buf, const void *bytes, size_t le
     if (tw_buf_try_append(buf, bytes, length) != 0) luaL_error(L, "not enough memory");
 }
 
+/* LuaJIT's lua_newstate crashes when it gets its first block but not all of the next. So it gets
+ * them all, if there is room for them. */
+static bool give_birth(struct tw_vm *vm) {
+    void *room = tw_try_alloc(BIRTH);
+    if (!room) return false;
+    tw_free(room);
+    vm->is_unborn = true;
+    vm->L = lua_newstate(allocate, vm);
+    vm->is_unborn = false;
+    return vm->L && vm->used <= vm->cap;
+}
+
 static void *allocate(void *data, void *p, size_t old_size, size_t size) {
     struct tw_vm *vm = (struct tw_vm *)data;
     struct block *block = p ? (struct block *)p - 1 : NULL;
@@ -131,10 +144,13 @@ static void *allocate(void *data, void *p, size_t old_size, size_t size) {
         return NULL;
     }
     size_t before = block ? old_size + sizeof *block : 0, after = size + sizeof *block;
-    if (after < size || (after > before && after - before > vm->cap - vm->used)) return NULL;
+    bool is_capped = after > before && !vm->is_unborn;
+    if (after < size || (is_capped && after - before > vm->cap - vm->used)) return NULL;
     /* A block that moves must not be on the list meanwhile. */
     if (block) tw_list_remove(&block->node);
-    struct block *moved = (struct block *)tw_try_realloc(block, after);
+    struct block *moved =
+        (struct block *)(vm->is_unborn ? tw_realloc(block, after) : tw_try_realloc(block, after));
+    if (!moved && after <= before) moved = block; /* to shrink must not fail, says lua_Alloc */
     if (moved) {
         tw_list_init(&moved->node);
         vm->used = vm->used - before + after;

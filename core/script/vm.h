@@ -70,6 +70,7 @@ struct tw_vm {
     uint64_t serial;      /* of the call; objects of an earlier one are dead */
     size_t *units;        /* owned: files (indices in the source) being loaded, outermost first */
     size_t unit_count, unit_capacity;
+    bool is_unborn;  /* lua_newstate is at work: allocations do not fail */
     bool is_loading; /* tidewire.file and require may read */
     bool is_mute;    /* print and tidewire.log say nothing: another VM's load said it already */
 

@@ -97,6 +97,7 @@ static void transport_shutdown(void *transport) {
 static void transport_close(void *transport) {
     struct tw_link *link = transport;
     link->is_closed = true;
+    link->is_broken_off = !link->down.is_ended;
     link->down.is_ended = true;
     if (link->up.bytes.length > 0) link->is_reset = true;
     tw_sim_ready(link);
@@ -199,6 +200,8 @@ static bool read_down(struct tw_link *link) {
     }
     if (!link->down.is_ended || link->down.is_end_read || link->down.bytes.length > 0) return false;
     link->down.is_end_read = true;
+    /* Half a frame is no fault then. */
+    if (link->is_broken_off && link->peer.state == TW_PEER_OPEN) link->peer.in.length = 0;
     tw_peer_end(&link->peer);
     link->up.is_ended = true; /* a client hangs up when the server did */
     return true;

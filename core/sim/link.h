@@ -49,6 +49,7 @@ struct tw_link {
     bool is_split;
     bool wants_writable; /* a write was short */
     bool is_closed;      /* transport->close was called: free the session */
+    bool is_broken_off;  /* ... without a shutdown before: what was half-written stays so */
     bool is_reset;       /* one side broke it off */
 };
 

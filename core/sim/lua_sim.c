@@ -131,13 +131,21 @@ static int core_new(lua_State *L) {
 }
 
 static int core_log(lua_State *L) {
+    bool forget = lua_toboolean(L, 1); /* log(true): and forget it */
     lua_pushlstring(L, log_text.data ? log_text.data : "", log_text.length);
-    if (lua_toboolean(L, 1)) log_text.length = 0; /* log(true): and forget it */
+    if (forget) log_text.length = 0;
     return 1;
 }
 
 static int core_checks(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)tw_check_count());
+    return 1;
+}
+
+/* fail_after(n) -> what was left of the n before: the n-th allocation that may fail from now does,
+ * once; -1: none. 0: it has. */
+static int core_fail_after(lua_State *L) {
+    lua_pushinteger(L, tw_mem_fail_after((long)luaL_checkinteger(L, 1)));
     return 1;
 }
 
@@ -389,7 +397,9 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"new", core_new}, {"log", core_log}, {"checks", core_checks}, {NULL, NULL}};
+    {"new", core_new}, {"log", core_log}, {"checks", core_checks}, {"fail_after", core_fail_after},
+    {NULL, NULL},
+};
 
 int luaopen_tidewire_sim_core(lua_State *L) {
     tw_log_set_sink(on_log, NULL);

@@ -14,7 +14,8 @@ static const char start[] =
     "package.path = scripts .. '/?.lua;' .. scripts .. '/?/init.lua;' .. package.path\n"
     "local found, runner = pcall(require, 'busted.runner')\n"
     "if not found then\n"
-    "  io.stderr:write('tidewire test needs busted (Debian: lua-busted): ', runner, '\\n')\n"
+    "  io.stderr:write('tidewire test needs busted (Debian: lua-busted): ',\n"
+    "    runner:match('^[^\\n]*'), '\\n')\n"
     "  os.exit(1)\n"
     "end\n"
     "runner { standalone = false }\n";

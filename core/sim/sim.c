@@ -211,6 +211,7 @@ struct tw_link *tw_sim_connect(struct tw_sim *sim, const struct tw_ip *ip,
 
 static void swap(struct node *node) {
     struct tw_vm *old = node->vm;
+    node->hub.now_ms = now_ms(node->sim); /* deadlines begin with the swap */
     tw_hub_swap(&node->hub, node->sim->next_generation, node->next_vm);
     node->vm = node->next_vm;
     node->next_vm = NULL;

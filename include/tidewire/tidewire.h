@@ -44,7 +44,8 @@ TIDEWIRE_API int tidewire_run(struct tidewire *broker);
  * it was handed over, not when it was ordered. `binary` 0: the payload is JSON. */
 TIDEWIRE_API int tidewire_publish(struct tidewire *broker, const char *channel, const void *payload,
                                   size_t length, int binary);
-/* From any thread: drains as SIGTERM does; the second time it ends at once. */
+/* From any thread: drains as SIGTERM does; the second time it ends at once. Before run: run then
+ * ends as soon as it serves. */
 TIDEWIRE_API void tidewire_stop(struct tidewire *broker);
 /* After run has returned, or if it was never called. */
 TIDEWIRE_API void tidewire_free(struct tidewire *broker);

@@ -3,16 +3,23 @@
 -- The same C code and the same scripts as in the binary, without sockets: time is a number that
 -- `broker:advance` moves, a client's speed is a parameter, and the same seed gives the same run.
 -- Runs under `tidewire test`. `require "tidewire.live"` has the same functions on the real binary.
-local core = require "tidewire.sim.core"
+local found, core = pcall(require, "tidewire.sim.core")
+if not found then error("tidewire.sim runs under `tidewire test`, not under plain busted", 0) end
+local environment = require "tidewire.harness.environment"
+local as_errors = require "tidewire.harness.errors"
 local files = require "tidewire.harness.files"
 local json = require "tidewire.harness.json"
+local logs = require "tidewire.harness.logs"
 local request = require "tidewire.harness.request"
 local settings = require "tidewire.harness.settings"
+require "tidewire.harness.matchers"
 
-local sim = { running = {} }
+local sim = { name = "sim", running = {} }
 
-local Broker, Client = {}, {}
+local Broker, Client = { NOTHING_WITHIN = 0 }, {}
 Broker.__index = Broker
+require "tidewire.harness.broker"(Broker)
+require "tidewire.harness.client"(Client)
 
 local KINDS = { [1] = "text", [2] = "binary", [9] = "ping", [10] = "pong" }
 local WITHIN = 2 -- seconds, of virtual time
@@ -28,50 +35,58 @@ function Client:__index(name)
   return Client[name]
 end
 
-local function describe_errors(errors)
-  local lines = {}
-  for _, e in ipairs(errors) do lines[#lines + 1] = ("%s:%d: %s"):format(e.file, e.line, e.message) end
-  return table.concat(lines, "\n")
-end
-
---- Starts a broker. Options: app (a path; default: the app under test), files (path -> text, instead
--- of app; a broker.lua that sets nothing is added), entry (a file of them to run, as a single-file
--- app), settings (as -D, nested or dotted), seed (default 1), workers (default $TIDEWIRE_WORKERS or
--- 1). Returns the broker, or nil and the errors ({ file, line, message } each) when the app does
--- not load.
+--- Starts a broker. Options: app (a path; default: the app under test), files (path -> text; alone
+-- they are the app, and a broker.lua that sets nothing is added; with app they lie on top of a copy
+-- of it), entry (a file of them to run, as a single-file app), settings (as -D, nested or dotted),
+-- env (variables that scripts see in tidewire.env; false removes one), seed (default 1), workers
+-- (default $TIDEWIRE_WORKERS or 1). Returns the broker, or nil and the errors ({ file, line,
+-- message } each) when the app does not load.
 function sim.broker(options)
   options = options or {}
-  local self = setmetatable({ clients = {}, seed = options.seed or 1 }, Broker)
-  self.folder = options.app or os.getenv("TIDEWIRE_APP") or "."
-  if options.files then self.folder = files.app(options.files, options.entry) end
+  local self = setmetatable({
+    clients = {}, expected = {}, allowed = {}, seed = options.seed or 1,
+  }, Broker)
+  local path
+  path, self.folder = files.scene(options)
   local all = { workers = options.workers or tonumber(os.getenv("TIDEWIRE_WORKERS") or "") or 1 }
   for name, value in pairs(options.settings or {}) do all[name] = value end
-  core.log(true)
-  local path = options.entry and self.folder .. "/" .. options.entry or self.folder
+  environment.set(options.env)
+  if #sim.running == 0 then core.log(true) end -- one log for all that run
   local broker, errors = core.new(path, self.seed, settings.overrides(all))
-  if not broker then return nil, errors end
+  if not broker then return nil, as_errors(errors) end
   self.core, self.checks = broker, core.checks()
   table.insert(sim.running, self)
   return self
 end
 
---- Ends every broker of the spec, for after_each: fails if a client saw a fault of the server, or if
--- the broker's own checks failed.
+-- What is wrong with the clients of a broker, or with the checks of its core.
+local function add_faults(broker, faults)
+  for _, client in ipairs(broker.clients) do
+    if client.fault then faults[#faults + 1] = client.path .. ": " .. client.fault end
+  end
+  broker:free()
+  if core.checks() ~= broker.checks then faults[#faults + 1] = "a check of the core failed" end
+end
+
+--- Ends every broker of the spec, for after_each: fails if a client saw a fault of the server, if
+-- the broker's own checks failed, or if there is a warning or an error in the log which the spec
+-- did not expect (broker:expect_log, broker:allow_log).
 function sim.teardown()
-  local faults = {}
+  local faults, expected, allowed = {}, {}, {}
+  local ran = #sim.running > 0
   for _, broker in ipairs(sim.running) do
-    for _, client in ipairs(broker.clients) do
-      if client.fault then faults[#faults + 1] = client.path .. ": " .. client.fault end
-    end
-    broker:free()
-    if core.checks() ~= broker.checks then faults[#faults + 1] = "a check of the core failed" end
+    if broker.core then add_faults(broker, faults) end
+    for _, pattern in ipairs(broker.expected) do expected[#expected + 1] = pattern end
+    for _, pattern in ipairs(broker.allowed) do allowed[#allowed + 1] = pattern end
   end
   sim.running = {}
   files.remove()
+  environment.restore()
+  faults[#faults + 1] = ran and logs.fault(core.log(), expected, allowed) or nil
   if #faults > 0 then error(table.concat(faults, "\n") .. "\n" .. core.log(), 0) end
 end
 
---- Gives its memory back; teardown does.
+--- Gives its memory back; teardown does, too.
 function Broker:free()
   if self.core then self.core:free() end
   self.core = nil
@@ -99,6 +114,13 @@ function Broker:wait(condition, within)
   return value or nil
 end
 
+-- The whole answer to the handshake is here, or none will come.
+local function is_answered(client)
+  local status = client.status
+  if status == 101 or client.state == "ended" then return true end
+  return status ~= 0 and #client.body >= tonumber(client:header("content-length") or 0)
+end
+
 --- A WebSocket client. Options: token (a query argument), query, headers (name -> value), ip, speed
 -- (bytes a second, both ways; or up_speed, down_speed), delay (seconds each way), up_buffer,
 -- down_buffer (bytes under way), split (true: what arrives is read in pieces of random sizes),
@@ -107,12 +129,7 @@ end
 -- client.status, client:json(). nil if nobody listens any more.
 function Broker:connect(path, options)
   local client = self:dial(path, options)
-  if client then
-    self:wait(function()
-      local look = self.core:look(client.number)
-      return look.status ~= 0 or look.state == "ended"
-    end, 60)
-  end
+  if client then self:wait(function() return is_answered(client) end, 60) end
   return client
 end
 
@@ -141,11 +158,15 @@ function Broker:publish(channel, data, options)
   return self.core:publish(channel, payload, options and options.binary or false)
 end
 
---- Writes files (path -> text; false removes one) and reloads. The workers swap one by one, as the
--- clock goes on. true, or false and the errors.
-function Broker:reload(changed)
+--- Writes files (path -> text; false removes one) and reloads: true when all workers have swapped,
+-- or false and the errors. Options: wait (false: returns before; the workers swap one by one, as
+-- the run goes on).
+function Broker:reload(changed, options)
+  if changed and not self.folder then error("only an app given with `files` may be changed", 2) end
   for path, text in pairs(changed or {}) do files.write(self.folder, path, text) end
-  return self.core:reload()
+  local ok, errors = self.core:reload()
+  if not (options and options.wait == false) then self.core:settle() end
+  return ok, as_errors(errors)
 end
 
 --- As SIGTERM does: goodbyes over drain.window, no new clients.
@@ -177,12 +198,6 @@ function Client:receive(within)
   return payload, KINDS[opcode]
 end
 
---- The next message as a Lua value.
-function Client:receive_json(within)
-  local payload = self:receive(within)
-  return payload and json.decode(payload)
-end
-
 --- All messages that are here, without waiting: a list of payloads.
 function Client:messages()
   local list = {}
@@ -192,12 +207,6 @@ function Client:messages()
     if not payload then return list end
     list[#list + 1] = payload
   end
-end
-
---- Sends a message: a table as JSON, a string as it is. Options: binary.
-function Client:send(data, options)
-  local payload = type(data) == "string" and data or json.encode(data)
-  self.broker.core:send(self.number, options and options.binary and 0x82 or 0x81, payload)
 end
 
 --- Sends any frame: first_byte is FIN, RSV and opcode (0x81: a whole text).
@@ -210,29 +219,11 @@ function Client:write_raw(bytes)
   self.broker.core:write(self.number, bytes)
 end
 
-function Client:ping(payload)
-  self:send_frame(0x89, payload)
-end
-
---- Begins the closing handshake.
-function Client:close(code, reason)
-  local payload = code and string.char(math.floor(code / 256), code % 256) .. (reason or "") or ""
-  self:send_frame(0x88, payload)
-end
-
---- Waits until the connection has ended; client.close_code then, or nil if it has not.
+--- Waits until the connection has ended; close_code and close_reason then, or nil if it has not.
 function Client:wait_closed(within)
   local ended = self.broker:wait(function() return self.state == "ended" end, within or 60)
-  return ended and self.close_code
-end
-
---- Stops reading: what is sent fills the buffers.
-function Client:stall()
-  self:configure { stalled = true }
-end
-
-function Client:resume()
-  self:configure { stalled = false }
+  if not ended then return nil end
+  return self.close_code, self.close_reason
 end
 
 --- Changes what the link is like; options as of connect.
@@ -248,11 +239,6 @@ end
 --- Breaks the connection off (RST).
 function Client:reset()
   self.broker.core:reset(self.number)
-end
-
---- The body of an HTTP answer, as a Lua value.
-function Client:json()
-  return json.decode(self.body)
 end
 
 return sim

@@ -162,6 +162,36 @@ describe("the admin listener", function()
     assert.equal(400, response.status)
   end)
 
+  it("is not reachable from a web page, whatever its host calls itself", function()
+    local broker = start()
+    local own = ":" .. broker.admin_port
+    for _, case in ipairs {
+      { host = "127.0.0.1" .. own, origin = "http://evil.example" },
+      { host = "127.0.0.1" .. own, origin = "http://127.0.0.1" }, -- another port
+      { host = "127.0.0.1" .. own, origin = "https://127.0.0.1" .. own },
+      { host = "127.0.0.1" .. own, origin = "null" },
+      { host = "127.0.0.1" .. own, origin = "" },
+      { host = "127.0.0.1" .. own, origin = "http://127.0.0.1" .. own .. ".evil.example" },
+      -- A name that was made to lead here (DNS rebinding).
+      { host = "evil.example" .. own, origin = "http://evil.example" .. own },
+      { host = "localhost.evil.example" .. own, origin = "http://localhost.evil.example" .. own },
+      { host = "127.0.0.1.evil.example" .. own, origin = "http://127.0.0.1.evil.example" .. own },
+      { host = "10.1.2.3" .. own, origin = "http://10.1.2.3" .. own },
+    } do
+      local response = broker:admin("POST", "/v1/channels/market/messages", "1",
+        { Host = case.host, Origin = case.origin })
+      assert.equal(403, response.status, case.host .. " " .. case.origin)
+      assert.is_string(response:json().error)
+    end
+    assert.is_nil(broker:channel("market").offset ~= 0 or nil)
+    for _, host in ipairs { "127.0.0.1", "localhost", "LOCALHOST", "127.9.9.9", "[::1]" } do
+      local response = broker:admin("POST", "/v1/channels/market/messages", "1",
+        { Host = host .. own, Origin = "http://" .. host .. own })
+      assert.equal(200, response.status, host)
+    end
+    assert.equal(5, broker:channel("market").offset)
+  end)
+
   it("is not reachable by the public port", function()
     local broker = start()
     assert.equal(404, broker:get("/v1/stats").status)

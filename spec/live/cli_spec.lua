@@ -38,6 +38,35 @@ describe("the command line", function()
   it("does not know every option", function()
     fails(run({}, "--bogus"), "--bogus")
     fails(run({}, "--admin"), "--admin")
+    fails(run({}, "--admin-kee=x"), "--admin-kee", "--admin-key")
+    fails(run({}, "--admin-key"), "--admin-key")
+    fails(run({}, "--log-level"), "--log-level")
+    fails(run({}, "--log-level", "loud"), "loud", "debug")
+    fails(run({}, "-D", "=1"), "-D")
+  end)
+
+  it("takes one app", function()
+    fails({ "run", "one", "two" }, "one", "two")
+  end)
+
+  it("wants a command", function()
+    fails({}, "usage: tidewire run")
+  end)
+
+  it("takes options in both spellings", function()
+    for _, args in ipairs {
+      { "--log-level=error", "--admin-key=secret" }, { "--log-level", "error", "--admin-key",
+        "secret" },
+    } do
+      local broker = live.broker { args = args }
+      assert.equal("", broker:log())
+      assert.equal(401, broker:admin("GET", "/v1/stats").status)
+      assert.equal(200, broker:admin("GET", "/v1/stats", nil,
+        { Authorization = "Bearer secret" }).status)
+      broker:signal("sigterm")
+      assert.equal(0, broker:wait_exit())
+      broker.ended_at_once = true -- the log's last line is of a level that is not written
+    end
   end)
 
   it("explains a bad -D", function()

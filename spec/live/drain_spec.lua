@@ -13,7 +13,7 @@ local BUSY = [[
 ]]
 
 -- The broker may take this long to see that a worker does not end (AT_ONCE_MS), and a little more.
-local AT_ONCE = 2.5
+local AT_ONCE = 3
 
 describe("a drain", function()
   after_each(live.teardown)
@@ -25,33 +25,34 @@ describe("a drain", function()
   end
 
   it("delivers a backlog of thousands that slow handlers have still before them", function()
-    local each = 6000
+    local step = 100
     local broker = start(
-      "return { publish = true, transform = function(m) busy(0.0001) return m end }", {
+      "return { publish = true, transform = function(m) busy(0.00005) return m end }", {
         ["limits.messages.rate"] = 0, ["limits.bytes.rate"] = 0,
-        ["queue.size"] = 20000, ["queue.bytes"] = 10000000,
+        ["queue.size"] = 50000, ["queue.bytes"] = 10000000,
       })
-    local clients = { broker:connect("/ws/market"), broker:connect("/ws/market") }
+    local publisher, reader = broker:connect("/ws/market"), broker:connect("/ws/market")
     broker:wait_subscribers("market", 2)
-    for p, publisher in ipairs(clients) do
-      local frames = {}
-      for n = 1, each do frames[n] = frame.text(("[%d,%d]"):format(p, n)) end
-      -- The pong says that all before it is read, though not that it is ordered.
-      frames[each + 1] = frame.encode { opcode = frame.PING, payload = "" }
-      publisher:write_raw(table.concat(frames))
-    end
-    for _, publisher in ipairs(clients) do publisher:wait_pong(1, 10) end
-    broker:signal("sigterm")
-    for _, client in ipairs(clients) do
-      assert.equal(1001, (client:wait_closed(20)))
-      local last = { 0, 0 }
-      for _, payload in ipairs(client:messages()) do
-        local p, n = payload:match("^%[(%d),(%d+)%]$")
-        p, n = tonumber(p), tonumber(n)
-        if n ~= last[p] + 1 then error(("of %d, %d came after %d"):format(p, n, last[p])) end
-        last[p] = n
+    local frames = {}
+    for n = 1, 14000 do
+      frames[#frames + 1] = frame.text(tostring(n))
+      if n % step == 0 then
+        frames[#frames + 1] = frame.encode { opcode = frame.PING, payload = "" }
       end
-      assert.same({ each, each }, last)
+    end
+    publisher:write_raw(table.concat(frames))
+    -- A pong says that all before its ping is accepted, though not that it is ordered.
+    publisher:wait_pong(100, 10)
+    local accepted = #publisher.pongs * step
+    broker:signal("sigterm")
+    for _, client in ipairs { publisher, reader } do
+      local code = client:wait_closed(20)
+      local got = client:messages()
+      assert.is_true(#got >= accepted, ("%d of %d"):format(#got, accepted))
+      for n, payload in ipairs(got) do
+        if payload ~= tostring(n) then error(("message %d is %s"):format(n, payload)) end
+      end
+      assert.equal(1001, code)
     end
     assert.equal(0, broker:wait_exit(2))
   end)

@@ -100,6 +100,16 @@ describe("static files", function()
     end
   end)
 
+  it("lead from a folder that has a page to that page", function()
+    local broker = start()
+    broker:write("public/a b%/index.html", "inside")
+    local response = raw(broker, "/a%20b%25")
+    assert.equal(301, response.status)
+    assert.equal("/a%20b%25/", response.headers.location)
+    assert.equal("inside", raw(broker, response.headers.location).body)
+    assert.equal(404, raw(broker, "/data").status)
+  end)
+
   it("do not take other methods", function()
     local broker = start()
     for _, method in ipairs { "POST", "PUT", "DELETE", "OPTIONS" } do

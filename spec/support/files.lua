@@ -45,6 +45,10 @@ function files.read(path)
   return text
 end
 
+function files.exists(path)
+  return uv.fs_lstat(path) ~= nil
+end
+
 function files.symlink(target, path)
   files.mkdir(parent(path))
   assert(uv.fs_symlink(target, path))

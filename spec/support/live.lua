@@ -7,51 +7,12 @@ local loop = require "spec.support.loop"
 local logs = require "spec.support.logs"
 local process = require "spec.support.process"
 local websocket = require "spec.support.websocket"
+local Server = require "spec.support.harness" "server"
 
 local live = { running = {} }
 
-local Broker = {}
+local Broker = setmetatable({}, Server)
 Broker.__index = Broker
-
-local READY = "tidewire ready listen=(%S+) admin=(%S+) workers=(%d+) generation=(%d+)\n"
-local DEFAULTS = {
-  ["listen"] = "127.0.0.1:0",
-  ["workers"] = tonumber(os.getenv("TIDEWIRE_WORKERS") or "") or 1,
-  ["drain.window"] = 0,
-}
-
-local function binary()
-  return os.getenv("TIDEWIRE_BIN") or "build/dev/tidewire"
-end
-
--- { limits = { messages = { rate = 5 } } } and { ["limits.messages.rate"] = 5 } are the same.
-local function flatten(settings, prefix, into)
-  for name, value in pairs(settings) do
-    if type(value) == "table" then
-      flatten(value, prefix .. name .. ".", into)
-    else
-      into[prefix .. name] = value
-    end
-  end
-  return into
-end
-
-local function arguments(app, options)
-  local settings = flatten(DEFAULTS, "", {})
-  flatten(options.settings or {}, "", settings)
-  local args = { "run", app, "--admin", options.admin or "127.0.0.1:0" }
-  local names = {}
-  for name in pairs(settings) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    if settings[name] ~= false or DEFAULTS[name] == nil then
-      args[#args + 1] = "-D"
-      args[#args + 1] = name .. "=" .. tostring(settings[name])
-    end
-  end
-  for _, arg in ipairs(options.args or {}) do args[#args + 1] = arg end
-  return args, settings
-end
 
 --- Writes scripts into a fresh folder that the teardown removes; its path.
 function live.folder(scripts)
@@ -68,8 +29,7 @@ end
 -- false leaves a default out), args, env, admin (address of the admin listener), within (seconds).
 function live.broker(options)
   options = options or {}
-  local self = setmetatable({ clients = {}, expected = {}, allowed = {} }, Broker)
-  self.env = options.env
+  local self = Server.new(Broker)
   self.folder = options.app
   if not self.folder then
     self.folder = live.folder(options.files or {})
@@ -77,24 +37,10 @@ function live.broker(options)
       files.write(self.folder .. "/broker.lua", "return {}\n")
     end
   end
-  local args, settings = arguments(
-    options.entry and self.folder .. "/" .. options.entry or self.folder, options)
-  self.drain_window = tonumber(settings["drain.window"]) or 5
-  self.process = process.spawn { command = binary(), args = args, env = options.env }
   table.insert(live.running, self)
-  local ready = loop.wait(function()
-    return self.process:stdout():match(READY) or self.process:has_ended()
-  end, options.within or 5)
-  local listen, admin, workers, generation = self.process:stdout():match(READY)
-  if not listen then
-    self.is_stopped = true
-    self.process:kill()
-    error((ready and "the broker ended before it was ready" or "the broker is not ready in time")
-      .. "\n" .. self:describe(), 2)
-  end
-  self.listen, self.port = listen, tonumber(listen:match(":(%d+)$"))
-  self.admin_port = tonumber(admin:match(":(%d+)$"))
-  self.workers, self.generation = tonumber(workers), tonumber(generation)
+  local app = options.entry and self.folder .. "/" .. options.entry or self.folder
+  local ok, why = self:start(app, options)
+  if not ok then error(why .. "\n" .. self:describe(), 2) end
   return self
 end
 
@@ -102,7 +48,7 @@ end
 function live.run(args, options)
   options = options or {}
   local child = process.spawn {
-    command = binary(), args = args, env = options.env, cwd = options.cwd,
+    command = Server.binary(), args = args, env = options.env, cwd = options.cwd,
   }
   local ended = child:wait_exit(options.within or 5)
   child:kill()
@@ -128,16 +74,6 @@ function live.teardown()
   live.folders = {}
   loop.settle()
   if #failures > 0 then error(table.concat(failures, "\n"), 0) end
-end
-
---- What a failure says of the broker: how it ended, and the end of its log.
-function Broker:describe()
-  local lines = logs.lines(self.process:stderr())
-  local state = self.process.exit_code and ("ended with code %d, signal %d"):format(
-    self.process.exit_code, self.process.exit_signal) or "running"
-  local from = logs.sanitizer_report(self.process:stderr()) and 1 or math.max(1, #lines - 20)
-  return ("  the broker is %s; its log:\n    %s\n  its output: %q"):format(state,
-    table.concat(lines, "\n    ", from), self.process:stdout())
 end
 
 --- Begins to connect and returns the client at once. Options: see websocket.lua.
@@ -175,17 +111,6 @@ function Broker:refusal(path, options)
   local body, failure = json.decode(client.body or "")
   if not body then client:fail("the refusal's body is " .. failure) end
   return client.status, body, client.headers
-end
-
---- A request to the admin listener; the response (status, headers, body, json()). With the key of
--- the broker's environment, unless `headers` has an Authorization of its own (false: none).
-function Broker:admin(method, path, body, headers)
-  local key = self.env and self.env.TIDEWIRE_ADMIN_KEY
-  local all = { Authorization = key and "Bearer " .. key or nil }
-  for name, value in pairs(headers or {}) do all[name] = value or nil end
-  return http.request {
-    port = self.admin_port, method = method, path = path, body = body, headers = all,
-  }
 end
 
 --- A request to the public port.
@@ -273,79 +198,16 @@ function Broker:wait_subscribers(name, count, within)
     count .. " subscribers of " .. name)
 end
 
---- Sends a signal: "sigterm", "sighup".
-function Broker:signal(name)
-  self.process:signal(name)
-end
-
 --- The memory that the process has in use, in bytes.
 function Broker:memory()
   local status = files.read("/proc/" .. self.process.pid .. "/status")
   return tonumber(status:match("\nVmRSS:%s+(%d+) kB")) * 1024
 end
 
---- The log so far, as text.
-function Broker:log()
-  return self.process:stderr()
-end
-
 --- Waits for a log line that matches the pattern; the line.
 function Broker:wait_log(pattern, within)
   return self:until_(function() return logs.find(self:log(), pattern) end, within,
     "the log line " .. pattern)
-end
-
---- Lines of level warn or error that match are no failure, and one line at least must match.
-function Broker:expect_log(pattern)
-  table.insert(self.expected, pattern)
-end
-
---- Lines of level warn or error that match are no failure.
-function Broker:allow_log(pattern)
-  table.insert(self.allowed, pattern)
-end
-
---- Waits for the end of a broker that was told to end; the exit code. Its log is checked later, as
--- after every end but one at once: there the spec sets `broker.ended_at_once`.
-function Broker:wait_exit(within)
-  if not self.process:wait_exit(within or self.drain_window + 0.5) then
-    error("the broker does not end\n" .. self:describe(), 2)
-  end
-  if self.process.exit_signal ~= 0 then error("the broker died\n" .. self:describe(), 2) end
-  self.was_told = true
-  return self.process.exit_code
-end
-
--- A client that would not answer the goodbye is reset, and so is whoever speaks HTTP: how a drain
--- treats them is for shutdown_spec and drain_spec.
-local function dismiss(client)
-  if not client:is_open() or client.tcp.is_stalled or not client.auto_close then client:reset() end
-end
-
---- Ends the broker and checks that it ended well. Called by live.teardown.
-function Broker:stop()
-  if self.is_stopped then return end
-  self.is_stopped = true
-  local fault
-  if not self.was_told then
-    if self.process.exit_code then
-      fault = "the broker has died"
-    else
-      for _, client in ipairs(self.clients) do dismiss(client) end
-      self:signal("sigterm")
-      if not self.process:wait_exit(self.drain_window + 0.5) then
-        fault = "the broker does not end after SIGTERM"
-      end
-    end
-  end
-  self.process:kill()
-  for _, client in ipairs(self.clients) do client:reset() end
-  if not fault and self.process.exit_code ~= 0 and not self.ended_at_once then
-    fault = "the exit code is not 0"
-  end
-  fault = fault or logs.fault(self.process:stderr(), self.expected, self.allowed,
-    not self.ended_at_once)
-  if fault then error(fault .. "\n" .. self:describe(), 0) end
 end
 
 return live

@@ -5,7 +5,7 @@
 
 static struct tw_identity *somebody(void) {
     struct tw_ip ip = ip_of("10.0.0.1");
-    return tw_identity_new(7, 0, &ip, TW_STR("alice"), TW_STR("{}"));
+    return tw_identity_try_new(7, 0, &ip, TW_STR("alice"), TW_STR("{}"));
 }
 
 static void keeps_them_in_order(void **state) {

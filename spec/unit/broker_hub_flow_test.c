@@ -216,6 +216,7 @@ static void keys_conflate(unsigned workers) {
                                          "{\"s\":\"A\",\"p\":2}", "{\"s\":\"A\",\"p\":3}"};
     struct world world;
     struct tw_generation *generation = small_queue(TW_CONFLATE);
+    generation->definitions[0].has_key = true; /* as core/script has it for both kinds of key */
     generation->definitions[0].key_field = tw_format("s");
     struct tw_definition *second = define(generation, "second");
     second->has_key = true;

@@ -248,9 +248,10 @@ static inline struct fake *fake_join(struct world *world, unsigned worker, doubl
     tw_client_init(&fake->client, hub, &fake_ops);
     tw_list_init(&fake->node);
     tw_list_append(&world->fakes, &fake->node);
-    tw_hub_join(hub, &fake->client,
-                tw_identity_new(tw_hub_client_id(hub), hub->index, &ip, TW_STR("u"), TW_STR("")),
-                expires);
+    tw_hub_join(
+        hub, &fake->client,
+        tw_identity_try_new(tw_hub_client_id(hub), hub->index, &ip, TW_STR("u"), TW_STR("")),
+        expires);
     return fake;
 }
 

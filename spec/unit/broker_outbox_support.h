@@ -23,7 +23,8 @@ static inline struct tw_parcel *parcel_of(const char *text) {
     struct tw_message *message = message_of(text);
     const char *equals = strchr(text, '=');
     mark_frame(message);
-    if (equals) tw_message_set_key(message, (struct tw_str){text, (size_t)(equals - text)});
+    if (equals)
+        (void)tw_message_try_set_key(message, (struct tw_str){text, (size_t)(equals - text)});
     struct tw_parcel *parcel = tw_parcel_new(message);
     tw_message_unref(&message);
     return parcel;

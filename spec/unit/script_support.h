@@ -168,7 +168,7 @@ static inline struct tw_channel *channel_of(const struct app *app, const char *n
 static inline struct tw_identity *identity_of(const char *user, const char *claims) {
     struct tw_ip ip;
     tw_ip_parse(TW_STR("1.2.3.4"), &ip);
-    return tw_identity_new(0xABC, 0, &ip, tw_str_of(user), tw_str_of(claims));
+    return tw_identity_try_new(0xABC, 0, &ip, tw_str_of(user), tw_str_of(claims));
 }
 
 static inline void stage_load(struct stage *stage) {

@@ -13,6 +13,11 @@ local function mkdir(path)
   assert(uv.fs_mkdir(path, tonumber("755", 8)))
 end
 
+local function entries(folder)
+  local scan = assert(uv.fs_scandir(folder))
+  return function() return uv.fs_scandir_next(scan) end
+end
+
 --- Removes a file, a link or a folder with all in it.
 local function remove(path)
   local stat = uv.fs_lstat(path)
@@ -21,9 +26,17 @@ local function remove(path)
     assert(uv.fs_unlink(path))
     return
   end
-  local scan = assert(uv.fs_scandir(path))
-  for name in function() return uv.fs_scandir_next(scan) end do remove(path .. "/" .. name) end
+  for name in entries(path) do remove(path .. "/" .. name) end
   assert(uv.fs_rmdir(path))
+end
+
+local function copy(from, to)
+  if uv.fs_stat(from).type ~= "directory" then
+    assert(uv.fs_copyfile(from, to))
+    return
+  end
+  mkdir(to)
+  for name in entries(from) do copy(from .. "/" .. name, to .. "/" .. name) end
 end
 
 --- Writes a file below the folder; text false removes it.
@@ -39,14 +52,26 @@ function files.write(folder, path, text)
   assert(file:close())
 end
 
---- A fresh folder with these files (path -> text). Unless it is a single-file app (`entry`), a
--- broker.lua that sets nothing is added if there is none.
-function files.app(texts, entry)
+--- A fresh folder with these files (path -> text; false: without it), on top of a copy of the app
+-- `base` if one is named. Unless it is a single-file app (`entry`), a broker.lua that sets nothing
+-- is added if there is none.
+function files.app(texts, entry, base)
   local folder = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/tidewire-spec-XXXXXX"))
   table.insert(files.folders, folder)
+  if base then copy(base, folder) end
   for path, text in pairs(texts) do files.write(folder, path, text) end
-  if not entry and not texts["broker.lua"] then files.write(folder, "broker.lua", "return {}\n") end
+  if not entry and not uv.fs_stat(folder .. "/broker.lua") then
+    files.write(folder, "broker.lua", "return {}\n")
+  end
   return folder
+end
+
+--- What a broker with these options (app, files, entry) is to run: the path, and the folder in
+-- which the spec may write (nil: the app is not the spec's own).
+function files.scene(options)
+  if not options.files then return options.app or os.getenv("TIDEWIRE_APP") or "." end
+  local folder = files.app(options.files, options.entry, options.app)
+  return options.entry and folder .. "/" .. options.entry or folder, folder
 end
 
 --- Removes all that app made.

@@ -7,14 +7,21 @@ local function escape(text)
   return (tostring(text):gsub("[^%w%-%._~]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
---- Options: token and query (name -> value) go into the query, headers (name -> value; false leaves a
--- standard one out) into the head, lines (a list) behind it as they are.
-function request.handshake(path, options)
-  local query, names = {}, {}
-  for name, value in pairs(options.query or {}) do query[#query + 1] = name .. "=" .. escape(value) end
+local function with_query(path, options)
+  local query = {}
+  for name, value in pairs(options.query or {}) do
+    query[#query + 1] = name .. "=" .. escape(value)
+  end
   if options.token then query[#query + 1] = "token=" .. escape(options.token) end
+  if #query == 0 then return path end
   table.sort(query)
-  if #query > 0 then path = path .. (path:find("?", 1, true) and "&" or "?") .. table.concat(query, "&") end
+  return path .. (path:find("?", 1, true) and "&" or "?") .. table.concat(query, "&")
+end
+
+--- Options: token and query (name -> value) go into the query, headers (name -> value; false leaves
+-- a standard one out) into the head, lines (a list) behind it as they are; method.
+function request.handshake(path, options)
+  local names = {}
   local headers = {
     Host = "tidewire.test", Upgrade = "websocket", Connection = "Upgrade",
     ["Sec-WebSocket-Version"] = "13", ["Sec-WebSocket-Key"] = KEY,
@@ -22,7 +29,7 @@ function request.handshake(path, options)
   for name, value in pairs(options.headers or {}) do headers[name] = value end
   for name, value in pairs(headers) do if value then names[#names + 1] = name end end
   table.sort(names)
-  local lines = { ("%s %s HTTP/1.1"):format(options.method or "GET", path) }
+  local lines = { ("%s %s HTTP/1.1"):format(options.method or "GET", with_query(path, options)) }
   for _, name in ipairs(names) do lines[#lines + 1] = name .. ": " .. headers[name] end
   for _, line in ipairs(options.lines or {}) do lines[#lines + 1] = line end
   return table.concat(lines, "\r\n") .. "\r\n\r\n"

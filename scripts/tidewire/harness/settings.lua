@@ -12,11 +12,17 @@ local function flatten(tree, prefix, into)
   return into
 end
 
---- { limits = { violations = 3 } } and { ["limits.violations"] = 3 } are the same. A sorted list of
--- "name=value".
+--- { limits = { violations = 3 } } as { ["limits.violations"] = 3 }; a copy.
+function settings.flatten(tree)
+  return flatten(tree, "", {})
+end
+
+--- A sorted list of "name=value", of nested or dotted settings.
 function settings.overrides(tree)
   local list = {}
-  for name, value in pairs(flatten(tree, "", {})) do list[#list + 1] = name .. "=" .. tostring(value) end
+  for name, value in pairs(settings.flatten(tree)) do
+    list[#list + 1] = name .. "=" .. tostring(value)
+  end
   table.sort(list)
   return list
 end

@@ -1,15 +1,15 @@
 -- What the Lua of a channel can do, and what a failing handler cannot.
-local live = require "spec.support.live"
+local harness = require "tidewire.harness"
 
 describe("a channel's script", function()
-  after_each(live.teardown)
+  after_each(harness.teardown)
 
   local function start(scripts, settings)
     local files = {}
     for name, text in pairs(scripts) do
       files[name:find("[/.]") and name or "channels/" .. name .. ".lua"] = text
     end
-    return live.broker { files = files, settings = settings }
+    return assert(harness.broker { files = files, settings = settings })
   end
 
   it("transforms a message with the state of its channel", function()
@@ -19,11 +19,11 @@ describe("a channel's script", function()
         channel.state.last = message.data.price
         return message
       end }]] }
-    local client = broker:connect("/ws/market")
+    local client = broker:connect "/ws/market"
     for _, price in ipairs { 10, 12, 9 } do broker:publish("market", { price = price }) end
-    assert.same({ price = 10, change = 0 }, client:receive_json())
-    assert.same({ price = 12, change = 2 }, client:receive_json())
-    assert.same({ price = 9, change = -3 }, client:receive_json())
+    assert.receives(client, { price = 10, change = 0 })
+    assert.receives(client, { price = 12, change = 2 })
+    assert.receives(client, { price = 9, change = -3 })
   end)
 
   it("that only looks at a message leaves its bytes alone", function()
@@ -32,9 +32,9 @@ describe("a channel's script", function()
         assert(#message.raw > 0)
         return message
       end }]] }
-    local client = broker:connect("/ws/market")
+    local client = broker:connect "/ws/market"
     broker:publish("market", '{ "z":1.0 , "a":1e3 }')
-    assert.equal('{ "z":1.0 , "a":1e3 }', client:receive())
+    assert.receives(client, '{ "z":1.0 , "a":1e3 }')
   end)
 
   it("drops a message by returning nil", function()
@@ -43,7 +43,7 @@ describe("a channel's script", function()
         if message.data.n == 2 then return nil end
         return message
       end }]] }
-    local client = broker:connect("/ws/market")
+    local client = broker:connect "/ws/market"
     broker:publish("market", { n = 1 })
     assert.same({ channel = "market", dropped = true }, broker:publish("market", { n = 2 }))
     assert.equal(2, broker:publish("market", { n = 3 }).offset)
@@ -64,11 +64,11 @@ describe("a channel's script", function()
         end }]],
       seen = "return {}",
     }
-    local client, seen = broker:connect("/ws/chat"), broker:connect("/ws/seen")
-    client:send_binary("\0\1\2")
-    assert.same({ binary = true, has_data = false, size = 3, from = "client" }, seen:receive_json())
+    local client, seen = broker:connect "/ws/chat", broker:connect "/ws/seen"
+    client:send("\0\1\2", { binary = true })
+    assert.receives(seen, { binary = true, has_data = false, size = 3, from = "client" })
     client:send("[1]")
-    assert.same({ binary = false, has_data = true, size = 3, from = "client" }, seen:receive_json())
+    assert.receives(seen, { binary = false, has_data = true, size = 3, from = "client" })
     broker:publish("chat", "{}")
     assert.equal("api", seen:receive_json().from)
     assert.same({ "\0\1\2", "binary" }, { client:receive() })
@@ -82,13 +82,13 @@ describe("a channel's script", function()
       end }]],
     }
     local writer = broker:connect("/ws/chat", { token = "writer" })
-    local reader = broker:connect("/ws/chat", { token = "reader" })
+    local reader = broker:connect("/ws/chat", { token = "reader", keeps_pings = true })
     reader:send("1")
-    reader:ping("read")
-    reader:wait_pong()
+    reader:ping "read"
+    assert.receives(reader, "read")
     writer:send("2")
-    assert.equal("2", reader:receive())
-    assert.equal("2", writer:receive())
+    assert.receives(reader, "2")
+    assert.receives(writer, "2")
   end)
 
   it("greets who comes and tells who has gone", function()
@@ -99,23 +99,23 @@ describe("a channel's script", function()
         end,
         on_unsubscribe = function(_, channel) channel:publish { gone = true } end,
       }]] }
-    local stays = broker:connect("/ws/market")
-    assert.same({ hello = true, subscribers = 1 }, stays:receive_json())
-    for _, leave in ipairs { "close", "drop", "reset" } do
-      local goes = broker:connect("/ws/market")
-      assert.same({ hello = true, subscribers = 2 }, goes:receive_json())
+    local stays = broker:connect "/ws/market"
+    assert.receives(stays, { hello = true, subscribers = 1 })
+    for _, leave in ipairs { "close", "half_close", "reset" } do
+      local goes = broker:connect "/ws/market"
+      assert.receives(goes, { hello = true, subscribers = 2 })
       goes[leave](goes)
-      assert.same({ gone = true }, stays:receive_json())
+      assert.receives(stays, { gone = true })
     end
-    assert.equal(4, #stays:messages())
+    assert.receives_nothing(stays)
   end)
 
   it("may send a client away", function()
     local broker = start { market = [[
       return { on_subscribe = function(client) client:disconnect(4403, "not today") end }]] }
-    local client = broker:connect("/ws/market")
-    assert.same({ 4403, "not today" }, { client:wait_closed() })
-    broker:wait_connections(0)
+    local client = broker:connect "/ws/market"
+    assert.closed_with(client, 4403, "not today")
+    assert.truthy(broker:wait_connections(0))
   end)
 
   it("prepares its state and ticks", function()
@@ -127,7 +127,7 @@ describe("a channel's script", function()
           channel:publish { n = channel.state.n }
         end },
       }]] }
-    local client = broker:connect("/ws/market")
+    local client = broker:connect "/ws/market"
     local first = client:receive_json().n
     assert.is_true(first > 100)
     for i = 1, 5 do assert.equal(first + i, client:receive_json().n) end
@@ -146,9 +146,9 @@ describe("a channel's script", function()
           return message
         end }]],
     }
-    local client = broker:connect("/ws/market")
+    local client = broker:connect "/ws/market"
     broker:publish("market", { price = 1.26 })
-    assert.same({ price = 2.5 }, client:receive_json())
+    assert.receives(client, { price = 2.5 })
   end)
 
   it("may publish to other channels, and all hear it in order", function()
@@ -169,7 +169,7 @@ describe("a channel's script", function()
     end
     broker:publish("feed", "{}")
     for name, client in pairs(clients) do
-      for i = 1, 3 do assert.same({ name = name, i = i }, client:receive_json()) end
+      for i = 1, 3 do assert.receives(client, { name = name, i = i }) end
     end
   end)
 
@@ -184,28 +184,28 @@ describe("a channel's script", function()
         .. "end }\n",
       audit = "return {}",
     }
-    local market, audit = broker:connect("/ws/market"), broker:connect("/ws/audit")
-    broker:expect_log("channels/market.lua:5")
-    local status, answer = broker:post("market", { n = 2 })
-    assert.equal(500, status)
+    local market, audit = broker:connect "/ws/market", broker:connect "/ws/audit"
+    broker:expect_log "channels/market.lua:5"
+    local answer = broker:publish("market", { n = 2 })
+    assert.is_string(answer.error)
     assert.equal("transform", answer.hook)
     assert.truthy(answer.script:find("channels/market.lua", 1, true))
     assert.equal(5, answer.line)
     assert.truthy(answer.message:find("two is too much", 1, true))
     broker:publish("audit", { about = "fence" })
-    assert.same({ about = "fence" }, audit:receive_json())
+    assert.receives(audit, { about = "fence" })
     broker:publish("audit", { about = "again" })
-    assert.same({ about = "again" }, audit:receive_json())
+    assert.receives(audit, { about = "again" })
     assert.equal(0, #market:messages())
     assert.truthy(broker:log():find("channels/market.lua:5: in", 1, true))
   end)
 
   it("that forgets to return the message has failed", function()
     local broker = start { market = "return { transform = function(message) end }" }
-    local client = broker:connect("/ws/market")
-    broker:expect_log("market")
-    local status, answer = broker:post("market", "{}")
-    assert.equal(500, status)
+    local client = broker:connect "/ws/market"
+    broker:expect_log "market"
+    local answer = broker:publish("market", "{}")
+    assert.is_string(answer.error)
     assert.equal("transform", answer.hook)
     assert.truthy(answer.message:find("return", 1, true))
     assert.is_true(client:is_open())
@@ -216,8 +216,8 @@ describe("a channel's script", function()
       return { publish = true, transform = function(message)
         return message.data.a.b and message
       end }]] }
-    broker:expect_log("channels/chat.lua:2")
-    local client = broker:connect("/ws/chat")
+    broker:expect_log "channels/chat.lua:2"
+    local client = broker:connect "/ws/chat"
     client:send { a = 1 }
     client:send { x = 1 }
     client:send { a = { b = true } }
@@ -231,10 +231,10 @@ describe("a channel's script", function()
         channel:publish { greeting = true }
         error "no manners"
       end }]] }
-    broker:expect_log("no manners")
-    local client = broker:connect("/ws/market")
+    broker:expect_log "no manners"
+    local client = broker:connect "/ws/market"
     broker:publish("market", "1")
-    assert.equal("1", client:receive())
+    assert.receives(client, "1")
   end)
 
   it("that fails in its tick is called again", function()
@@ -247,23 +247,23 @@ describe("a channel's script", function()
           if channel.state.n % 2 == 0 then error "every other time" end
         end },
       }]] }
-    broker:expect_log("every other time")
-    local client = broker:connect("/ws/market")
+    broker:expect_log "every other time"
+    local client = broker:connect "/ws/market"
     local first = client:receive_json().n
     assert.equal(1, first % 2)
     assert.equal(first + 2, client:receive_json().n)
   end)
 
   it("may stand with all settings in one file", function()
-    local broker = live.broker { entry = "app.lua", files = { ["app.lua"] = [[
+    local broker = assert(harness.broker { entry = "app.lua", files = { ["app.lua"] = [[
       return {
         limits = { violations = 1 },
         channels = { market = { transform = function(m) m.data.seen = true return m end } },
-      }]] } }
-    local client = broker:connect("/ws/market")
+      }]] } })
+    local client = broker:connect "/ws/market"
     broker:publish("market", "{}")
-    assert.same({ seen = true }, client:receive_json())
+    assert.receives(client, { seen = true })
     client:send("{}")
-    assert.equal(4429, (client:wait_closed()))
+    assert.closed_with(client, 4429)
   end)
 end)

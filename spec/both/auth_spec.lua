@@ -1,67 +1,75 @@
 -- Who may connect, from where, and to what.
-local live = require "spec.support.live"
+local harness = require "tidewire.harness"
 
 local TOKEN = [[
 local tidewire = require "tidewire"
 return function(request)
+  if not tidewire.env.WS_TOKEN then return { user = "guest" } end
   if request.query.token ~= tidewire.env.WS_TOKEN then return nil, "invalid token" end
   return { user = "alice", claims = { plan = "pro" } }
 end
 ]]
 
 describe("auth", function()
-  after_each(live.teardown)
+  after_each(harness.teardown)
 
-  local function start(auth, broker, market)
-    return live.broker {
-      env = { WS_TOKEN = "secret" },
+  local function start(auth, settings, market, env)
+    return assert(harness.broker {
+      env = env or { WS_TOKEN = "secret" },
       files = {
         ["auth.lua"] = auth,
-        ["broker.lua"] = broker or "return {}",
+        ["broker.lua"] = settings or "return {}",
         ["channels/market.lua"] = market or "return {}",
       },
-    }
+    })
   end
 
   it("lets in who has the right token", function()
     local broker = start(TOKEN)
     local client = broker:connect("/ws/market", { token = "secret" })
     broker:publish("market", "1")
-    assert.equal("1", client:receive())
+    assert.receives(client, "1")
   end)
 
   it("refuses a wrong token and a missing one, and says why", function()
     local broker = start(TOKEN)
     for _, path in ipairs { "/ws/market?token=wrong", "/ws/market", "/ws/market?token=",
       "/ws/market?Token=secret", "/ws/market?token=secret%00", "/ws/market?x=token=secret" } do
-      local status, body = broker:refusal(path)
-      assert.equal(401, status)
-      assert.equal("invalid token", body.error)
+      local client = broker:connect(path)
+      assert.refused_with(client, 401)
+      assert.equal("invalid token", client:json().error)
     end
-    broker:wait_connections(0)
+    assert.truthy(broker:wait_connections(0))
+  end)
+
+  it("lets everyone in while it is switched off", function()
+    local broker = start(TOKEN, nil, nil, { WS_TOKEN = false })
+    assert.equal(101, broker:connect("/ws/market").status)
+    assert.equal(101, broker:connect("/ws/market", { token = "whatever" }).status)
+    assert.equal(2, broker:stats().connections)
   end)
 
   it("lets everyone in when there is no auth.lua", function()
     local broker = start(nil)
-    broker:connect("/ws/market")
+    broker:connect "/ws/market"
     broker:connect("/ws/market", { token = "whatever" })
-    broker:wait_connections(2)
+    assert.truthy(broker:wait_connections(2))
   end)
 
   it("refuses everyone when it fails", function()
-    local broker = start('return function() error("no database") end')
-    broker:expect_log("auth.lua:1")
-    local status, body = broker:refusal("/ws/market", { token = "secret" })
-    assert.is_true(status == 401 or status == 500)
-    assert.is_nil(body.error:find("no database", 1, true), "inner errors are not for strangers")
-    broker:wait_connections(0)
+    local broker = start 'return function() error("no database") end'
+    broker:expect_log "auth.lua:1"
+    local client = broker:connect("/ws/market", { token = "secret" })
+    assert.is_true(client.status == 401 or client.status == 500)
+    assert.is_nil(client.body:find("no database", 1, true), "inner errors are not for strangers")
+    assert.truthy(broker:wait_connections(0))
   end)
 
   for _, value in ipairs { "true", "1", '"alice"', "function() end", "", "{ user = {} }" } do
     it("refuses everyone when it returns nonsense: " .. value, function()
       local broker = start(("return function() return %s end"):format(value))
-      broker:allow_log("auth")
-      local status = broker:refusal("/ws/market")
+      broker:allow_log "auth"
+      local status = broker:connect("/ws/market").status
       assert.is_true(status == 401 or status == 500)
     end)
   end
@@ -72,7 +80,7 @@ describe("auth", function()
         client:send { user = client.user, plan = client.claims.plan, ip = client.ip }
       end }]])
     local client = broker:connect("/ws/market", { token = "secret", ip = "127.0.0.3" })
-    assert.same({ user = "alice", plan = "pro", ip = "127.0.0.3" }, client:receive_json())
+    assert.receives(client, { user = "alice", plan = "pro", ip = "127.0.0.3" })
   end)
 
   it("sees all of the request that matters", function()
@@ -89,10 +97,10 @@ describe("auth", function()
         ["X-Thing"] = "some thing", Cookie = "other=1; session=abc", Origin = "https://o.example",
       },
     })
-    assert.same({
+    assert.receives(client, {
       path = "/ws/market", a = "1+1", b = "d e", header = "some thing", cookie = "abc",
       ip = "127.0.0.1", origin = "https://o.example", dialect = "raw",
-    }, client:receive_json())
+    })
   end)
 
   it("leaves the choice of channels to authorize", function()
@@ -100,38 +108,39 @@ describe("auth", function()
       [[return { authorize = function(client, action, channel)
         return client.user == "alice" and action == "subscribe" and channel.name == "market"
       end }]])
-    broker:connect("/ws/market", { token = "alice" })
-    local status, body = broker:refusal("/ws/market", { token = "bob" })
-    assert.equal(403, status)
-    assert.is_string(body.error)
-    broker:wait_connections(1)
+    assert.equal(101, broker:connect("/ws/market", { token = "alice" }).status)
+    local bob = broker:connect("/ws/market", { token = "bob" })
+    assert.refused_with(bob, 403)
+    assert.is_string(bob:json().error)
+    assert.truthy(broker:wait_connections(1))
   end)
 
   for _, body in ipairs { 'error "no"', "return", "return 1", 'return "yes"' } do
     it("refuses when authorize is wrong: " .. body, function()
-      local broker = start(nil, nil,
-        ("return { authorize = function() %s end }"):format(body))
-      broker:allow_log("authorize")
-      broker:allow_log("market.lua")
-      local status = broker:refusal("/ws/market")
+      local broker = start(nil, nil, ("return { authorize = function() %s end }"):format(body))
+      broker:allow_log "authorize"
+      broker:allow_log "market.lua"
+      local status = broker:connect("/ws/market").status
       assert.is_true(status == 403 or status == 500)
-      broker:wait_connections(0)
+      assert.truthy(broker:wait_connections(0))
     end)
   end
 
   it("admits browsers from allowed origins only", function()
     local broker = start(nil, 'return { allowed_origins = { "https://good.example" } }')
-    broker:connect("/ws/market", { headers = { Origin = "https://good.example" } })
+    local good = broker:connect("/ws/market", { headers = { Origin = "https://good.example" } })
+    assert.equal(101, good.status)
     for _, origin in ipairs { "https://evil.example", "http://good.example", "null",
       "https://good.example.evil.example", "https://good.example:8443" } do
-      local status, body = broker:refusal("/ws/market", { headers = { Origin = origin } })
-      assert.equal(403, status)
-      assert.is_string(body.error)
+      local client = broker:connect("/ws/market", { headers = { Origin = origin } })
+      assert.refused_with(client, 403)
+      assert.is_string(client:json().error)
     end
   end)
 
   it("admits any origin when none is listed", function()
-    start(nil):connect("/ws/market", { headers = { Origin = "https://any.example" } })
+    local options = { headers = { Origin = "https://any.example" } }
+    assert.equal(101, start(nil):connect("/ws/market", options).status)
   end)
 
   describe("with reject_with = close", function()
@@ -145,12 +154,11 @@ describe("auth", function()
       it(("closes with %d: %s"):format(code, title), function()
         local broker = start(TOKEN, CLOSE, market)
         local client = broker:connect(path, { headers = headers })
-        local got, reason = client:wait_closed()
-        assert.equal(code, got)
+        local _, reason = assert.closed_with(client, code)
         assert.is_true(#reason > 0)
         assert.equal(0, #client:messages())
-        broker:wait_connections(0)
-        broker:wait_subscribers("market", 0)
+        assert.truthy(broker:wait_connections(0))
+        assert.equal(0, (broker:channel "market" or { subscribers = 0 }).subscribers)
       end)
     end
 
@@ -166,15 +174,14 @@ describe("auth", function()
       local options = { headers = good, token = "secret" }
       broker:connect("/ws/market", options)
       broker:connect("/ws/market", options)
-      local third = broker:connect("/ws/market", options)
-      assert.equal(4429, (third:wait_closed()))
-      broker:wait_connections(2)
+      assert.closed_with(broker:connect("/ws/market", options), 4429)
+      assert.truthy(broker:wait_connections(2))
     end)
 
     it("still answers a bad handshake with a status", function()
       local broker = start(TOKEN, CLOSE)
-      assert.equal(426, (broker:refusal("/ws/market?token=secret",
-        { headers = { ["Sec-WebSocket-Version"] = "8" } })))
+      assert.refused_with(broker:connect("/ws/market?token=secret",
+        { headers = { ["Sec-WebSocket-Version"] = "8" } }), 426)
     end)
   end)
 end)

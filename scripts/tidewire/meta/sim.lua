@@ -1,0 +1,7 @@
+---@meta tidewire.sim
+
+---Brokers in virtual time. See tidewire.harness.
+---@type tidewire.Harness
+local sim
+
+return sim

@@ -1,0 +1,281 @@
+/* script.c: apps as Lua text, and JSON into Lua and back: tw_app_load with its settings, overrides
+ * and definitions; base/json, script/lua_json.
+ *
+ * Input: a choice; then a single-file app, and behind NUL bytes what -D says; or JSON.
+ *
+ * Scripts run without a guard as yet, so a text that could run for ever is left out: no loops, no
+ * functions but `@`, which stands for one, no matching of patterns, no text made into code. */
+#include <math.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "broker/channel.h"
+#include "fuzz.h"
+#include "script/script.h"
+
+enum { MOST_OVERRIDES = 4 };
+
+struct app {
+    struct tw_generation *generation;
+    struct tw_vm **vms;
+    size_t vm_count;
+    struct tw_load_errors errors;
+    int status;
+};
+
+static const char identity[] = "function(a) return a end";
+
+/* --- apps from texts --- */
+
+static void app_load(struct app *app, struct tw_str text, const char *const *overrides,
+                     size_t count, unsigned workers) {
+    char shared[] = "/dev/shm/tidewire-fuzz-XXXXXX", other[] = "/tmp/tidewire-fuzz-XXXXXX";
+    const char *folder = mkdtemp(shared) ? shared : mkdtemp(other);
+    FUZZ_ASSERT(folder);
+    char *path = tw_format("%s/app.lua", folder);
+    FILE *file = fopen(path, "wb");
+    FUZZ_ASSERT(file && fwrite(text.data, 1, text.length, file) == text.length);
+    fclose(file);
+    struct tw_app how = {.path = path, .overrides = overrides, .override_count = count};
+    app->status =
+        tw_app_load(&how, 7, workers, &app->generation, &app->vms, &app->vm_count, &app->errors);
+    unlink(path);
+    rmdir(folder);
+    tw_free(path);
+}
+
+static void app_unload(struct app *app) {
+    for (size_t i = 0; i < app->vm_count; i++)
+        tw_vm_free(app->vms[i]);
+    tw_free(app->vms);
+    tw_generation_unref(&app->generation);
+    tw_load_errors_deinit(&app->errors);
+}
+
+/* Owned; NULL if it could run for ever. */
+static char *tame(struct tw_str text) {
+    static const char *const wild[] = {"while",    "for",        "repeat", "goto",
+                                       "function", "load",       "find",   "gmatch",
+                                       "match",    "loadstring", "gsub"};
+    struct tw_buf out = {0};
+    bool is_tame = true;
+    for (size_t i = 0; i < text.length; i++) {
+        bool is_function = text.data[i] == '@';
+        tw_buf_append(&out, is_function ? identity : text.data + i,
+                      is_function ? sizeof identity - 1 : 1);
+    }
+    for (size_t i = 0; i < sizeof wild / sizeof *wild; i++)
+        is_tame = is_tame &&
+                  (text.length == 0 || !memmem(text.data, text.length, wild[i], strlen(wild[i])));
+    tw_buf_append(&out, "", 1);
+    if (!is_tame) tw_buf_deinit(&out);
+    return out.data;
+}
+
+/* --- what was read --- */
+
+static bool is_number(double number, double least) {
+    return isfinite(number) && number >= least;
+}
+
+static void check_settings(const struct tw_settings *s) {
+    const struct tw_limits *l = &s->limits;
+    FUZZ_ASSERT(s->workers >= 1 && s->workers <= 256 && s->listen_count >= 1);
+    FUZZ_ASSERT(s->heartbeat_timeout_ms > 0 && l->connections > 0 && l->handshake_timeout_ms > 0);
+    FUZZ_ASSERT(is_number(l->messages.rate, 0) && is_number(l->messages.burst, 0));
+    FUZZ_ASSERT(is_number(l->bytes.rate, 0) && is_number(l->bytes.burst, 0));
+    FUZZ_ASSERT(is_number(l->handshakes_per_ip.rate, 0));
+    FUZZ_ASSERT(l->messages.rate <= 0 || l->messages.burst >= 1);
+    FUZZ_ASSERT(l->message_size > 0 && l->header_size >= 256 && l->violations > 0);
+    FUZZ_ASSERT(l->channels_per_client > 0 && s->queue.size > 0 && s->queue_bytes > 0);
+    FUZZ_ASSERT(s->script_memory >= 1 << 20 && s->script_deadline_ms > 0);
+    for (size_t i = 0; i < s->allowed_origin_count; i++)
+        FUZZ_ASSERT(strstr(s->allowed_origins[i], "://"));
+}
+
+static void check_definitions(const struct tw_generation *generation) {
+    for (size_t i = 0; i < generation->definition_count; i++) {
+        const struct tw_definition *d = &generation->definitions[i];
+        bool is_pattern;
+        const char *why;
+        FUZZ_ASSERT(d->index == i && d->queue.size > 0);
+        FUZZ_ASSERT(tw_pattern_check(tw_str_of(d->name), &is_pattern, &why) == 0);
+        FUZZ_ASSERT(is_pattern == d->is_pattern);
+        FUZZ_ASSERT(d->queue.overflow != TW_CONFLATE || d->has_key);
+        FUZZ_ASSERT(d->publish != TW_PUBLISH_ASK || d->has_authorize);
+        for (size_t j = 0; j < i; j++)
+            FUZZ_ASSERT(strcmp(d->name, generation->definitions[j].name) != 0);
+    }
+}
+
+static void check_errors(const struct app *app) {
+    for (size_t i = 0; i < app->errors.count; i++) {
+        const struct tw_load_error *error = &app->errors.items[i];
+        FUZZ_ASSERT(*error->file && *error->message && error->line >= 0);
+    }
+}
+
+/* Its hooks, whose functions are all identity: opened in one VM, carried over to another. */
+static void run_channel(const struct app *app, const struct tw_definition *definition, void *from,
+                        void *to) {
+    struct tw_rand rand;
+    struct tw_effects effects = {0};
+    struct tw_failure failure = {0};
+    struct tw_message *message = tw_message_try_new("{\"a\":[1]}", 9, false);
+    struct tw_buf key = {0};
+    struct tw_name *name = tw_name_new(tw_str_of(definition->name));
+    tw_rand_seed(&rand, 1);
+    struct tw_channel *channel = tw_channel_new(name, 1, &rand);
+    tw_channel_bind(channel, app->generation);
+    FUZZ_ASSERT(channel->definition == definition);
+    tw_script_hooks.open(from, channel, &effects, &failure);
+    int status = tw_script_hooks.transform(from, channel, NULL, &message, &effects, &failure);
+    FUZZ_ASSERT(status == 0 || status == TW_ESCRIPT || status == TW_EDROPPED);
+    tw_script_hooks.key(from, channel, message, &key, &failure);
+    tw_script_hooks.carry(to, from, 7, channel, &effects, &failure);
+    tw_script_hooks.tick(to, channel, &effects, &failure);
+    tw_script_hooks.close(to, channel);
+    tw_channel_free(channel);
+    tw_name_unref(&name);
+    tw_message_unref(&message);
+    tw_buf_deinit(&key);
+    tw_effects_deinit(&effects);
+}
+
+static void check_app(const struct app *app, unsigned workers) {
+    FUZZ_ASSERT(app->status == (app->errors.count ? TW_ELOAD : 0));
+    check_errors(app);
+    FUZZ_ASSERT((app->status == 0) == (app->generation != NULL));
+    if (app->status != 0) return;
+    FUZZ_ASSERT(app->vm_count == workers);
+    check_settings(&app->generation->settings);
+    check_definitions(app->generation);
+    for (size_t i = 0; i < app->generation->definition_count; i++) {
+        const struct tw_definition *definition = &app->generation->definitions[i];
+        if (!definition->is_pattern)
+            run_channel(app, definition, app->vms[0], app->vms[workers - 1]);
+    }
+}
+
+static void try_app(struct fuzz_input *input, unsigned workers, bool twice) {
+    struct tw_str rest = fuzz_bytes(input, SIZE_MAX);
+    /* The last one holds memory down, whatever the text says. */
+    const char *overrides[MOST_OVERRIDES + 1] = {0};
+    char *owned[MOST_OVERRIDES + 1] = {0};
+    size_t count = 0;
+    bool is_tame = true;
+    for (size_t i = 0; i <= MOST_OVERRIDES && rest.data; i++) {
+        owned[i] = tame(tw_str_cut(&rest, 0));
+        is_tame = is_tame && owned[i];
+        if (i > 0) overrides[count++] = owned[i];
+    }
+    overrides[count++] = "script.memory=2097152";
+    if (is_tame && owned[0]) {
+        struct app app = {0}, again = {0};
+        app_load(&app, tw_str_of(owned[0]), overrides, count, workers);
+        check_app(&app, workers);
+        if (twice) app_load(&again, tw_str_of(owned[0]), overrides, count, workers);
+        FUZZ_ASSERT(!app.generation || !again.generation ||
+                    app.generation->print == again.generation->print);
+        app_unload(&app);
+        app_unload(&again);
+    }
+    for (size_t i = 0; i <= MOST_OVERRIDES; i++)
+        tw_free(owned[i]);
+}
+
+/* --- JSON --- */
+
+static const char json_app[] =
+    "return { channels = {"
+    "same = { transform = function(m) m.data = m.data return m end },"
+    "pick = { transform = function(m) m.data = tidewire.json.array { m.data.a } return m end } } }";
+
+/* What the channel's transform makes of it, as a text; owned. NULL: it failed. */
+static char *transformed(const char *name, struct tw_str text) {
+    static struct app app; /* for all inputs: its handlers keep nothing */
+    static struct tw_channel *channels[2];
+    struct tw_effects effects = {0};
+    struct tw_failure failure = {0};
+    if (!app.generation) {
+        struct tw_rand rand;
+        tw_rand_seed(&rand, 1);
+        app_load(&app, tw_str_of(json_app), NULL, 0, 1);
+        FUZZ_ASSERT(app.status == 0 && app.generation->definition_count == 2);
+        for (size_t i = 0; i < 2; i++) {
+            struct tw_name *channel = tw_name_new(tw_str_of(app.generation->definitions[i].name));
+            channels[i] = tw_channel_new(channel, 1, &rand);
+            tw_channel_bind(channels[i], app.generation);
+            tw_name_unref(&channel);
+        }
+    }
+    struct tw_channel *channel = channels[!tw_str_eq(channels[0]->name->text, tw_str_of(name))];
+    struct tw_message *message = tw_message_try_new(text.data, text.length, false);
+    int status = tw_script_hooks.transform(app.vms[0], channel, NULL, &message, &effects, &failure);
+    char *out = NULL;
+    if (status == 0) {
+        struct tw_str result = tw_message_text(message);
+        FUZZ_ASSERT(tw_json_check(result, NULL) == 0);
+        out = tw_memdup(result.data, result.length);
+        FUZZ_ASSERT(strlen(out) == result.length);
+    }
+    tw_message_unref(&message);
+    tw_effects_deinit(&effects);
+    return out;
+}
+
+/* Where it is wrong, everything before was right. */
+static void check_place(struct tw_str text, size_t at) {
+    size_t again = 0;
+    FUZZ_ASSERT(at <= text.length);
+    text.length = at;
+    FUZZ_ASSERT(tw_json_check(text, &again) == 0 || again == at);
+}
+
+static void try_json(struct fuzz_input *input) {
+    struct tw_str text = fuzz_bytes(input, SIZE_MAX), member = {0};
+    size_t at = 0, space = 0;
+    char *exact = (char *)tw_alloc(text.length); /* a read beyond it is seen */
+    if (text.length > 0) memcpy(exact, text.data, text.length);
+    text.data = exact;
+    if (tw_json_check(text, &at) != 0) {
+        check_place(text, at);
+        tw_free(exact);
+        return;
+    }
+    char *normal = transformed("same", text);
+    /* Only a number that is too large cannot come back. */
+    FUZZ_ASSERT(normal || text.length > 300 || memchr(exact, 'e', text.length) ||
+                memchr(exact, 'E', text.length));
+    if (normal) {
+        char *again = transformed("same", tw_str_of(normal));
+        FUZZ_ASSERT(again && strcmp(normal, again) == 0);
+        tw_free(again);
+    }
+    while (strchr(" \t\r\n", exact[space]))
+        space++;
+    bool has_member = tw_json_member(text, TW_STR("a"), &member);
+    FUZZ_ASSERT(!has_member || exact[space] == '{');
+    if (normal && exact[space] == '{') {
+        char *list =
+            tw_format("[%.*s]", has_member ? (int)member.length : 0, has_member ? member.data : "");
+        char *wanted = transformed("same", tw_str_of(list)), *got = transformed("pick", text);
+        FUZZ_ASSERT(wanted && got && strcmp(wanted, got) == 0);
+        tw_free(list);
+        tw_free(wanted);
+        tw_free(got);
+    }
+    tw_free(normal);
+    tw_free(exact);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct fuzz_input input = {data, data + size};
+    fuzz_begin();
+    uint8_t choice = fuzz_byte(&input);
+    if (choice & 1)
+        try_json(&input);
+    else
+        try_app(&input, choice & 2 ? 2 : 1, choice & 4);
+    return fuzz_end();
+}

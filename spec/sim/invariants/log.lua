@@ -1,0 +1,75 @@
+--- What a channel ordered, as its watcher saw it: a subscriber that is never slow and never leaves.
+-- The watcher's sequence is the channel's; everybody else's must be a part of it.
+local Log = {}
+Log.__index = Log
+
+local function new(name, watcher, stats)
+  return setmetatable({
+    name = name, watcher = watcher, epoch = stats.epoch, base = stats.offset, count = 0,
+    entries = {}, ids = {}, newest = {}, dropped_before = stats.dropped,
+    lost_least = 0, lost_most = 0, reorders = false, biggest = 0,
+  }, Log)
+end
+
+--- What a payload says: p, n, cmd, s, o, k, echo, hello.
+local function parse(payload)
+  local function number(name)
+    return tonumber(payload:match('"' .. name .. '":(%d+)'))
+  end
+  return {
+    payload = payload, p = payload:match '"p":"(.-)"', n = number "n", s = number "s",
+    o = number "o", cmd = payload:match '"cmd":"(.-)"', k = payload:match '"k":"(.-)"',
+    echo = number "echo", hello = payload:match '"hello":"(.-)"',
+  }
+end
+
+function Log:demand(is_true, payload, text)
+  if not is_true then error(("%s on %s: %s"):format(text, self.name, payload:sub(1, 100)), 2) end
+end
+
+--- The next message in the channel's order.
+function Log:append(payload)
+  local entry = parse(payload)
+  self:demand(entry.p and entry.n, payload, "a message of nobody")
+  self:demand(entry.p ~= "ghost", payload, "an effect of a failed handler")
+  local id, newest = entry.p .. "#" .. entry.n, self.newest[entry.p] or 0
+  self:demand(not self.ids[id], payload, "ordered twice")
+  self:demand(entry.n > newest, payload, "not FIFO: newest is " .. newest)
+  local is_tick = newest > 0 and entry.p:match "^tick/"
+  self:demand(not is_tick or entry.n == newest + 1, payload, "a tick is lost, or the state")
+  self.newest[entry.p] = entry.n
+  self.count = self.count + 1
+  self:demand(not entry.o or entry.o == self.base + self.count, payload, "wrong offset")
+  if entry.s then
+    local is_refused = entry.cmd == "drop" or entry.cmd and entry.cmd:match "^fail"
+    self:demand(not is_refused, payload, "its transform refused it")
+    self:demand(not self.s or entry.s == self.s + 1, payload, "state lost")
+    self.s = entry.s
+  end
+  self.biggest = math.max(self.biggest, #payload)
+  self.ids[id], self.entries[self.count] = self.count, entry
+  entry.index, entry.id = self.count, id
+  return entry
+end
+
+--- What the stats say about the channel must be what was seen.
+function Log:compare(stats)
+  assert(stats, self.name .. " is not in the stats")
+  assert(stats.epoch == self.epoch, self.name .. " has another epoch")
+  local offset = self.base + self.count
+  assert(stats.offset == offset,
+    ("%s has offset %d, its watcher saw %d"):format(self.name, stats.offset, offset))
+  assert(stats.dropped >= self.dropped_before, self.name .. ": dropped went down")
+end
+
+--- Forgets what all subscribers are done with. `dropped` are exactly those that are missing.
+function Log:settle(stats)
+  local dropped = stats.dropped - self.dropped_before
+  assert(dropped >= self.lost_least and dropped <= self.lost_most,
+    ("%s: %d counted as dropped, but subscribers miss %d to %d"):format(self.name, dropped,
+      self.lost_least, self.lost_most))
+  self.entries, self.ids, self.dropped_before = {}, {}, stats.dropped
+  self.lost_least, self.lost_most, self.biggest = 0, 0, 0
+end
+
+return { new = new, parse = parse }

@@ -1,0 +1,129 @@
+-- RFC 6455 5.2 to 5.6 with much in them: messages up to 16 MiB, whole and in fragments of many
+-- sizes, come back byte for byte.
+local rfc = require "spec.sim.rfc6455"
+local sim = require "tidewire.sim"
+
+local KIB, MIB = 1024, 1048576
+local ZERO = "\0\0\0\0"
+local QUICK = { down_buffer = MIB, up_buffer = MIB }
+
+local function big_broker()
+  return rfc.broker { ["limits.message_size"] = 16 * MIB, ["queue.bytes"] = 64 * MIB }
+end
+
+-- Text of several bytes a character, so that fragments cut characters.
+local function payload_of(kind, size)
+  if kind == "text" then
+    local unit = "0123456789 \206\186\225\189\185\240\159\145\169 "
+    local text = unit:rep(math.floor((size - 2) / #unit))
+    return '"' .. text .. ("."):rep(size - 2 - #text) .. '"'
+  end
+  local unit = {}
+  for i = 0, 252 do unit[i + 1] = string.char(i * 7 % 256) end
+  return table.concat(unit):rep(math.ceil(size / 253)):sub(1, size)
+end
+
+-- Under a mask of zeros the payload stands as it is.
+local function in_zeros(opcode, payload, size, goes_on)
+  local frames = {}
+  for from = 1, math.max(#payload, 1), size do
+    local piece = payload:sub(from, from + size - 1)
+    frames[#frames + 1] = rfc.frame { opcode = from == 1 and opcode or 0, payload = "",
+      length = #piece, mask = ZERO, fin = not goes_on and from + size > #payload }
+    frames[#frames + 1] = piece
+  end
+  return table.concat(frames)
+end
+
+local function comes_back(broker, client, kind, payload)
+  broker.core:settle()
+  local data = rfc.heard(broker, client)
+  assert.equal(1, #data)
+  assert.is_true(kind .. " " .. payload == data[1])
+  local others = rfc.heard(broker, broker.observer)
+  assert.is_true(#others == 1 and others[1] == data[1])
+end
+
+describe("RFC 6455, a message of", function()
+  local broker, client
+  setup(function()
+    broker = big_broker()
+    client = rfc.connect(broker, QUICK)
+  end)
+  teardown(sim.teardown)
+
+  for _, size in ipairs { 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB, MIB, 2 * MIB, 4 * MIB, 8 * MIB,
+    16 * MIB } do
+    for opcode, kind in ipairs { "text", "binary" } do
+      -- The long ones with one kind of mask each.
+      it(("%d KiB of %s comes back as it is"):format(size / KIB, kind), function()
+        local payload = payload_of(kind, size)
+        if size <= MIB or kind == "text" then
+          client:write_raw(in_zeros(opcode, payload, size))
+          comes_back(broker, client, kind, payload)
+        end
+        if size <= MIB or kind == "binary" then
+          client:send_frame(0x80 + opcode, payload) -- under a random mask
+          comes_back(broker, client, kind, payload)
+        end
+      end)
+    end
+  end
+end)
+
+describe("RFC 6455, a long message", function()
+  local broker, client, split
+  setup(function()
+    broker = big_broker()
+    client = rfc.connect(broker, QUICK)
+    split = rfc.connect(broker, { split = true })
+  end)
+  teardown(sim.teardown)
+
+  for _, size in ipairs { 64, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB } do
+    for opcode, kind in ipairs { "text", "binary" } do
+      it(("of %s in fragments of %d bytes comes back as it is"):format(kind, size), function()
+        local payload = payload_of(kind, (size < KIB and 128 * KIB or MIB) - 1)
+        client:write_raw(in_zeros(opcode, payload, size))
+        comes_back(broker, client, kind, payload)
+        rfc.heard(broker, split)
+        for from = 1, #payload, size do
+          local first = (from == 1 and opcode or 0) + (from + size > #payload and 0x80 or 0)
+          split:send_frame(first, payload:sub(from, from + size - 1)) -- under random masks
+        end
+        comes_back(broker, split, kind, payload)
+        rfc.heard(broker, client)
+      end)
+    end
+  end
+
+  for _, size in ipairs { 97, 997, 65521 } do
+    it(("comes back as it is when it arrives in pieces of %d bytes"):format(size), function()
+      local payload = payload_of("text", size < 997 and 128 * KIB or MIB)
+      for _, piece in ipairs(rfc.pieces_of(in_zeros(1, payload, #payload), size)) do
+        client:write_raw(piece)
+        broker.core:settle()
+      end
+      comes_back(broker, client, "text", payload)
+      rfc.heard(broker, split)
+    end)
+  end
+end)
+
+describe("RFC 6455, a message of 16 MiB and one byte", function()
+  teardown(sim.teardown)
+
+  it("fails with 1009, whole at its header, in fragments at the last one's", function()
+    local broker = big_broker()
+    local client = rfc.connect(broker)
+    client:write_raw(rfc.frame { opcode = 2, length = 16 * MIB + 1 }:sub(1, 10))
+    broker.core:settle()
+    assert.equal(1009, client.close_code)
+    client = rfc.connect(broker, QUICK)
+    client:write_raw(in_zeros(2, payload_of("binary", 16 * MIB), MIB, true))
+    client:write_raw(rfc.frame { opcode = 0, payload = "x" })
+    broker.core:settle()
+    assert.same({ 1009, "ended" }, { client.close_code, client.state })
+    assert.same({}, (rfc.heard(broker, broker.observer)))
+  end)
+end)
