@@ -14,7 +14,7 @@ function app.choices()
       main = { 64, "drop_oldest" }, chat = { 8, "drop_newest" }, quotes = { 8, "conflate" },
       gone = { 256, "drop_oldest" }, guard = { 16, "disconnect" }, feed = { 4, "drop_oldest" },
     },
-    bytes = 1048576, tick = 0, transform = "stamp", gone = true, strict = false, guard = "open",
+    bytes = 60000, tick = 0, transform = "stamp", gone = true, strict = false, guard = "open",
     per_ip = 0, connections = 1000, rate = 0, violations = 20, heartbeat = 25, greets = false,
   }
 end

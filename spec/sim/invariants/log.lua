@@ -65,11 +65,11 @@ end
 --- Forgets what all subscribers are done with. `dropped` are exactly those that are missing.
 function Log:settle(stats)
   local dropped = stats.dropped - self.dropped_before
-  assert(dropped >= self.lost_least and dropped <= self.lost_most,
+  assert(self.is_vague or (dropped >= self.lost_least and dropped <= self.lost_most),
     ("%s: %d counted as dropped, but subscribers miss %d to %d"):format(self.name, dropped,
       self.lost_least, self.lost_most))
   self.entries, self.ids, self.dropped_before = {}, {}, stats.dropped
-  self.lost_least, self.lost_most, self.biggest = 0, 0, 0
+  self.lost_least, self.lost_most, self.biggest, self.is_vague = 0, 0, 0, false
 end
 
 return { new = new, parse = parse }

@@ -124,10 +124,11 @@ end)
 function operations.publish(world, a, b, c, d, e)
   local name = pick(CHANNELS, a)
   if d % 4 > 0 and #world.clients > 0 then name = pick(world.clients, a).channel end
+  local step = e % 5 == 0 and 0 or 1 -- 0: all are large, or none
   for i = 1, e % 3 == 0 and 1 + b % 50 or 1 do
     world.api_n = world.api_n + 1
     local n = world.api_n
-    local text, cmd, is_binary = message_text("api", n, c + i, d + i)
+    local text, cmd, is_binary = message_text("api", n, c + i, d + i * step)
     local answer = world.broker:publish(name, text, { binary = is_binary })
     local stamps = not is_binary and (world.choices.transform == "stamp" or name == "quotes")
     local what = name .. " " .. text:sub(1, 80) .. ": " .. tostring(answer.error)
@@ -150,9 +151,12 @@ function operations.bad_publish(world, a, b)
   assert(answer.error and not answer.offset, "accepted: " .. text:sub(1, 20))
 end
 
-operations.bad_json = on_client(function(world, client, b)
+operations.bad_json = on_client(function(world, client, b, c)
+  local count = c % 3 == 0 and 1 + b % 25 or 1
+  for i = 1, count do client.conn:send(pick({ "{", "[1,]", "x", "{} {}" }, b + i)) end
   client.reasons[4429] = true
-  client.conn:send(pick({ "{", "[1,]", "x", "{} {}" }, b))
+  client.bad = (client.bad or 0) + count
+  if client.is_fast and client.bad >= world.choices.violations then client.must_end = true end
   client.silent_until = client.silent_until and world.broker:now() + 40
 end)
 

@@ -4,6 +4,7 @@ local check = require "spec.sim.invariants.check"
 
 local STEPS = tonumber(os.getenv "TIDEWIRE_STEPS" or "400")
 local SEED, SECONDS = os.getenv "TIDEWIRE_SEED", tonumber(os.getenv "TIDEWIRE_SOAK" or "60")
+local RUNS = tonumber(os.getenv "TIDEWIRE_RUNS" or "1e9")
 local WORKERS = tonumber(os.getenv "TIDEWIRE_WORKERS" or "")
 
 describe("soak", function()
@@ -11,7 +12,7 @@ describe("soak", function()
     if SEED then return check.seed(tonumber(SEED), WORKERS or 1, STEPS) end
     local first, began, runs = os.time() % 1000000 * 100, os.time(), 0
     first = tonumber(os.getenv "TIDEWIRE_FIRST" or first)
-    while os.time() - began < SECONDS do
+    while os.time() - began < SECONDS and runs < RUNS do
       check.seed(first + runs, WORKERS or (runs % 2 == 0 and 4 or 1), STEPS)
       runs = runs + 1
       if runs % 20 == 0 then

@@ -31,6 +31,7 @@ local function new(seed, workers)
   self.on_disk = app.files(self.choices)
   self.broker = assert(sim.broker { files = self.on_disk, seed = seed, workers = workers })
   self.broker:allow_log "hook failed"
+  self.looked_at = self.broker:now()
   self:note_choices()
   self:watch()
   self.stats = self.broker:stats()
@@ -124,7 +125,8 @@ function World:note_published(channel, entry, sender)
   assert(sent and sender.channel == channel.name, "sent by nobody: " .. entry.payload:sub(1, 80))
   assert(entry.s or sent.text == entry.payload, "changed: " .. entry.payload:sub(1, 80))
   assert(sent.may ~= "never", "it may not publish: " .. entry.payload:sub(1, 80))
-  sender.sent[entry.n] = nil
+  sender.sent[entry.n], sender.published = nil, sender.published + 1
+  assert(sender.published <= self.may_publish, sender.id .. " is over its rate")
   if not entry.s then return end
   if entry.cmd == "echo" then sender.echo_due = sender.echo_due + 1 end
   if entry.cmd == "kick" then
@@ -158,10 +160,8 @@ function World:read_client(client)
     client.state = "open"
     if look.status ~= 101 then
       client.state, client.is_refused = "gone", true
-    elseif not client.log or client.log ~= self.logs[client.channel] then
-      client.is_lost, client.log = true, client.log or self.logs[client.channel]
     else
-      client:begin(client.from, client.log.count)
+      self:begin_client(client)
     end
   elseif client.state == "dialing" and look.state == "ended" then
     client.state, client.is_refused = "gone", true
@@ -173,6 +173,19 @@ function World:read_client(client)
   for _, payload in ipairs(client.conn:messages()) do client:receive(payload) end
   if look.state == "open" and look.close_code == 1006 then client:check_fast() end
   if look.state == "ended" then self:end_client(client, look) end
+end
+
+-- The channel may have gone and come back while it knocked; then nobody knows which of the two it
+-- hears, and what the new one drops for it.
+function World:begin_client(client)
+  local channel = self.logs[client.channel]
+  client.is_lost = channel == nil or (client.log ~= nil and client.log ~= channel)
+  if client.is_lost then
+    if channel then channel.is_vague = true end
+  else
+    client.log = channel
+    client:begin(client.from, channel.count)
+  end
 end
 
 function World:end_client(client, look)
@@ -196,8 +209,14 @@ end
 --- After each operation.
 function World:look(step)
   local stats = self.broker:stats()
-  self.senders = {}
-  for _, client in ipairs(self.clients) do self.senders[client.id] = client end
+  self.senders, self.may_publish = {}, math.huge
+  if self.choices.rate > 0 and not self.old_choices then
+    self.may_publish = 21 + self.choices.rate * (self.broker:now() - self.looked_at)
+  end
+  self.looked_at = self.broker:now()
+  for _, client in ipairs(self.clients) do
+    self.senders[client.id], client.published = client, 0
+  end
   for _, channel in pairs(self.logs) do self:read_watcher(channel) end
   self:compare_relays()
   for name, channel in pairs(self.logs) do
