@@ -1,6 +1,8 @@
 /* bucket.c: token buckets that store what is missing, so that all zero is full. */
 #include "broker/bucket.h"
 
+#include <math.h>
+
 /* Threads that share a bucket read their clocks at different times: a `now` up to this much before
  * the last one is the last one, not one that lies 49 days ahead. */
 #define LAG_MS 60000
@@ -29,5 +31,5 @@ bool tw_bucket_try_take(struct tw_bucket *bucket, struct tw_rate rate, double to
 uint64_t tw_bucket_wait_ms(const struct tw_bucket *bucket, struct tw_rate rate, uint64_t now_ms) {
     if (rate.rate <= 0) return 0;
     double missing = used_now(bucket, rate, now_ms) + 1 - rate.burst;
-    return missing > 0 ? (uint64_t)(missing / rate.rate * 1000.0) + 1 : 0;
+    return missing > 0 ? (uint64_t)ceil(missing / rate.rate * 1000.0) : 0;
 }

@@ -252,6 +252,11 @@ static void try_json(struct fuzz_input *input) {
         FUZZ_ASSERT(again && strcmp(normal, again) == 0);
         tw_free(again);
     }
+    if (normal && strchr("-0123456789", exact[0])) { /* a number, and no more */
+        char *number = tw_memdup(exact, text.length);
+        FUZZ_ASSERT(strtod(number, NULL) == strtod(normal, NULL));
+        tw_free(number);
+    }
     while (strchr(" \t\r\n", exact[space]))
         space++;
     bool has_member = tw_json_member(text, TW_STR("a"), &member);

@@ -124,11 +124,11 @@ end)
 function operations.publish(world, a, b, c, d, e)
   local name = pick(CHANNELS, a)
   if d % 4 > 0 and #world.clients > 0 then name = pick(world.clients, a).channel end
-  local step = e % 5 == 0 and 0 or 1 -- 0: all are large, or none
+  local is_large = e % 5 == 0
   for i = 1, e % 3 == 0 and 1 + b % 50 or 1 do
     world.api_n = world.api_n + 1
     local n = world.api_n
-    local text, cmd, is_binary = message_text("api", n, c + i, d + i * step)
+    local text, cmd, is_binary = message_text("api", n, c + i, is_large and d - d % 16 or d + i)
     local answer = world.broker:publish(name, text, { binary = is_binary })
     local stamps = not is_binary and (world.choices.transform == "stamp" or name == "quotes")
     local what = name .. " " .. text:sub(1, 80) .. ": " .. tostring(answer.error)
