@@ -17,7 +17,8 @@ local LAYERS = {
 local FOREIGN = {
   { "uv", "^uv%.h$ ^uv/", "^core/net/ ^core/app/" },
   { "wslay", "^wslay/", "^core/proto/ws%.c$" },
-  { "Lua", "^lua[%w%-%.]*[/.] ^lauxlib%.h$ ^lualib%.h$", "^core/script/ ^core/sim/lua_ ^core/sim/main%.c$" },
+  { "Lua", "^lua[%w%-%.]*[/.] ^lauxlib%.h$ ^lualib%.h$",
+    "^core/script/ ^core/sim/lua_ ^core/sim/main%.c$" },
   { "http_parser", "^http_parser%.h$", "^core/proto/" },
   { "sockets", "^sys/socket%.h$ ^sys/un%.h$ ^netinet/ ^arpa/ ^netdb%.h$",
     "^core/net/ ^core/app/ ^core/base/ip%.[ch]$" },
