@@ -62,6 +62,8 @@ static bool split(const char *address, char host[64], char port[16]) {
         return false;
     }
     if (text.length == 0 || text.length >= 64) return false;
+    if (tw_str_eq_nocase(text, TW_STR("localhost")))
+        text = TW_STR("127.0.0.1"); /* RFC 6761 6.3: without asking anybody */
     snprintf(host, 64, "%.*s", TW_STR_ARG(text));
     snprintf(port, 16, "%s", colon + 1);
     return true;

@@ -24,7 +24,7 @@ static struct conn conns[CONNS];
 static struct tw_session_config configs[2]; /* of the control worker, of worker 0 */
 static bool is_woken[WORKERS + 1];
 static uint64_t now_ms, next_ms[WORKERS + 1];
-static char folder[64];
+static char folder[FUZZ_FOLDER];
 
 /* --- the app --- */
 
@@ -50,7 +50,6 @@ static const char *const files[][2] = {
 };
 static const char *const folders[] = {"channels", "public", "public/docs", "public/.git"};
 static const char *const links[][2] = {{"public/out", "../secret.txt"}, {"public/up", ".."}};
-
 #define EACH(i, array)                                                                             \
     size_t i = 0;                                                                                  \
     i < sizeof(array) / sizeof *(array);                                                           \
@@ -69,11 +68,7 @@ static void write_file(const char *name, const char *text) {
 }
 
 static void make_app(unsigned channel) {
-    snprintf(folder, sizeof folder, "/dev/shm/tidewire-fuzz-XXXXXX");
-    if (!mkdtemp(folder)) {
-        snprintf(folder, sizeof folder, "/tmp/tidewire-fuzz-XXXXXX");
-        FUZZ_ASSERT(mkdtemp(folder));
-    }
+    fuzz_make_folder(folder);
     for (EACH(i, folders))
         mkdir(path_of(folders[i]), 0700);
     for (EACH(i, files))
@@ -150,10 +145,10 @@ static void finish(void) {
         tw_worker_run(&server->workers[i]);
     }
     FUZZ_ASSERT(tw_admission_count(&server->hubs.admission) == 0);
-    for (unsigned i = 0; i <= WORKERS; i++)
+    for (unsigned i = 0; i <= WORKERS; i++) {
         tw_worker_deinit(&server->workers[i]);
-    for (unsigned i = 0; i <= WORKERS; i++)
         tw_mailbox_deinit(&server->hubs.boxes[i]);
+    }
     tw_free(server->hubs.boxes);
     tw_admission_deinit(&server->hubs.admission);
     tidewire_free((struct tidewire *)server);
@@ -261,8 +256,7 @@ static void operate(struct fuzz_input *input, bool has_key) {
         enter(&tw_server_control(server)->hub);
         tw_hub_drain(&tw_server_control(server)->hub, 0);
     }
-    if (operation != 31) return;
-    for (unsigned i = 0; i < CONNS; i++) {
+    for (unsigned i = 0; i < CONNS && operation == 31; i++) {
         if (conns[i].is_closed) check_secrets(&conns[i], has_key);
         reap(&conns[i]);
     }
@@ -284,7 +278,7 @@ static void end(bool has_key) {
         check_secrets(&conns[i], has_key);
         reap(&conns[i]);
     }
-    settle();
+    settle(); /* nothing hangs on them */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

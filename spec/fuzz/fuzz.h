@@ -81,6 +81,18 @@ static inline struct tw_str fuzz_bytes(struct fuzz_input *input, size_t most) {
     return (struct tw_str){at, length};
 }
 
+/* --- files --- */
+
+enum { FUZZ_FOLDER = 40 };
+
+/* A new folder, in memory if there is such a place. The caller removes it. */
+static inline void fuzz_make_folder(char out[FUZZ_FOLDER]) {
+    snprintf(out, FUZZ_FOLDER, "/dev/shm/tidewire-fuzz-XXXXXX");
+    if (mkdtemp(out)) return;
+    snprintf(out, FUZZ_FOLDER, "/tmp/tidewire-fuzz-XXXXXX");
+    FUZZ_ASSERT(mkdtemp(out));
+}
+
 /* --- cuts --- */
 
 /* How a stream of bytes is cut into pieces: by turns as long as these say, 0: all that is left. */

@@ -29,9 +29,8 @@ static const char identity[] = "function(a) return a end";
 
 static void app_load(struct app *app, struct tw_str text, const char *const *overrides,
                      size_t count, unsigned workers) {
-    char shared[] = "/dev/shm/tidewire-fuzz-XXXXXX", other[] = "/tmp/tidewire-fuzz-XXXXXX";
-    const char *folder = mkdtemp(shared) ? shared : mkdtemp(other);
-    FUZZ_ASSERT(folder);
+    char folder[FUZZ_FOLDER];
+    fuzz_make_folder(folder);
     char *path = tw_format("%s/app.lua", folder);
     FILE *file = fopen(path, "wb");
     FUZZ_ASSERT(file && fwrite(text.data, 1, text.length, file) == text.length);
