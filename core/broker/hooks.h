@@ -45,6 +45,10 @@ struct tw_auth {
 };
 
 struct tw_hooks {
+    /* How often the VM was thrown away and built anew, because a handler could not be stopped. When
+     * it has changed, every channel's script side is gone: set channel->script to NULL and open it.
+     */
+    unsigned (*incarnation)(const void *vm);
     /* 0: let in; TW_EREFUSED: out->reason; TW_ESCRIPT. Without auth.lua: 0, no user. */
     int (*auth)(void *vm, const struct tw_auth_request *request, struct tw_auth *out,
                 struct tw_failure *failure);

@@ -331,6 +331,7 @@ static void on_disconnect(struct tw_hub *hub, const struct tw_mail *mail) {
 }
 
 void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
+    tw_hub_check_vm(hub);
     switch (mail->kind) {
     case TW_MAIL_SUBSCRIBE:
         tw_hub_on_subscribe(hub, mail);

@@ -73,6 +73,7 @@ struct tw_hub {
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
     struct tw_effects effects; /* of the handler that runs now */
+    unsigned incarnation;      /* of the VM, when the channels were opened */
     struct tw_rand rand;
     struct tw_hub_stats stats;
     /* Goodbyes still to say, see hub_drain.c. */

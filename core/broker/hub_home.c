@@ -74,6 +74,23 @@ uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub) {
            TW_CHANNEL_IDLE_MS;
 }
 
+/* A handler that had to be killed took its VM along. The channels begin with an empty state; their
+ * clients notice nothing. An `init` may kill the new VM as well: then the next check goes on. */
+void tw_hub_check_vm(struct tw_hub *hub) {
+    const struct tw_hooks *hooks = hub->hubs->hooks;
+    if (!hub->vm || hooks->incarnation(hub->vm) == hub->incarnation) return;
+    hub->incarnation = hooks->incarnation(hub->vm);
+    struct tw_channel **all = tw_hub_list_channels(hub);
+    for (size_t i = 0; all[i]; i++)
+        all[i]->script = NULL;
+    for (size_t i = 0; all[i]; i++) {
+        struct tw_failure failure = {0};
+        int status = hooks->open(hub->vm, all[i], &hub->effects, &failure);
+        tw_hub_settle(hub, status, 0);
+    }
+    tw_free(all);
+}
+
 /* --- ticks --- */
 
 void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel) {
@@ -91,6 +108,7 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
         uint64_t every_ms = channel->definition->tick_ms, next = node->at_ms + every_ms;
         tw_heap_remove(&hub->ticks, node);
         tw_heap_add(&hub->ticks, node, next > hub->now_ms ? next : hub->now_ms + every_ms);
+        tw_hub_check_vm(hub);
         int status = hub->hubs->hooks->tick(hub->vm, channel, &hub->effects, &failure);
         tw_hub_settle(hub, status, 0);
     }

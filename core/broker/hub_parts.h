@@ -27,6 +27,8 @@ void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel);
 void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel);
 /* Ends a hook call: applies its effects if it went well, else forgets them and counts. */
 void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth);
+/* Before every hook of a channel: opens the channels anew if the VM was. */
+void tw_hub_check_vm(struct tw_hub *hub);
 void tw_hub_run_ticks(struct tw_hub *hub);
 void tw_hub_reap_channels(struct tw_hub *hub);
 uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub); /* UINT64_MAX: never */

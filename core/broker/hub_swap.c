@@ -69,7 +69,9 @@ void tw_hub_swap(struct tw_hub *hub, struct tw_generation *generation, void *vm)
     struct tw_generation *old = hub->generation;
     void *old_vm = hub->vm;
     hub->generation = tw_generation_ref(generation);
+    if (vm) tw_hub_check_vm(hub); /* what the old one still holds */
     hub->vm = vm;
+    if (vm) hub->incarnation = hub->hubs->hooks->incarnation(vm);
     tw_hub_apply_settings(hub);
     apply_queues(hub);
     if (vm) carry_channels(hub, old_vm, old);

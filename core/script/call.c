@@ -10,16 +10,20 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "broker/channel.h"
+#include "script/guard.h"
 #include "script/text.h"
 #include "script/where.h"
 
-enum { FIRST_LEVELS = 12, LAST_LEVELS = 6, LINE_SIZE = 320 };
+enum { RETRY_MS = 1000, FIRST_LEVELS = 12, LAST_LEVELS = 6, LINE_SIZE = 320 };
 
+static void bury(struct tw_vm *vm, struct tw_call *call);
+static int revive(struct tw_vm *vm, const struct tw_call *call);
 static void fail(struct tw_vm *vm, struct tw_call *call, int result);
 static void fill_rest(struct tw_vm *vm, struct tw_call *call, int result);
 static void fill_place(struct tw_vm *vm, const struct tw_call *call);
@@ -36,6 +40,7 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     TW_REQUIRE(!vm->call && call->failure);
     size_t effects = call->effects ? call->effects->count : 0;
     memset(call->failure, 0, sizeof *call->failure);
+    if (vm->is_dead && revive(vm, call) != 0) return TW_ESCRIPT;
     call->is_traced = false;
     call->effect_bytes = 0;
     vm->call = call;
@@ -43,17 +48,67 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     vm->calls++;
     vm->unit_count = 0;
     vm->rethrown = NULL;
+    enum tw_guard_end end;
+    bool is_load = call->hook == TW_HOOK_LOAD;
     lua_pushvalue(vm->L, TW_SLOT_ENTER);
-    int result = lua_pcall(vm->L, 0, 0, TW_SLOT_TRACE);
+    int result =
+        tw_guard_call(vm->L, TW_SLOT_TRACE,
+                      is_load ? vm->deadline_ms * TW_LOAD_DEADLINES : vm->deadline_ms, &end);
     int status = result == 0 ? call->status : TW_ESCRIPT;
-    if (result != 0) fail(vm, call, result);
+    if (end == TW_GUARD_KILLED)
+        bury(vm, call);
+    else if (result != 0)
+        fail(vm, call, result);
     vm->call = NULL;
-    if (!TW_CHECK(lua_gettop(vm->L) == TW_SLOTS)) lua_settop(vm->L, TW_SLOTS);
     if (status < 0 && status != TW_EDROPPED && call->effects) {
         tw_effects_rewind(call->effects, effects);
     }
+    if (vm->is_dead) {
+        if (!is_load) revive(vm, call);
+        return status;
+    }
+    if (!TW_CHECK(lua_gettop(vm->L) == TW_SLOTS)) lua_settop(vm->L, TW_SLOTS);
     tw_vm_tidy(vm, result != 0);
     return status;
+}
+
+/* The guard jumped out of the state: nothing of it may be asked any more. */
+static void bury(struct tw_vm *vm, struct tw_call *call) {
+    struct tw_failure *failure = call->failure;
+    vm->is_dead = true;
+    vm->failures++;
+    vm->trace.length = 0;
+    memset(failure, 0, sizeof *failure);
+    tw_text_copy(failure->hook, sizeof failure->hook, tw_str_of(tw_hook_name(call->hook)));
+    snprintf(failure->message, sizeof failure->message,
+             "killed: it did not stop when its deadline of %u ms had passed", vm->deadline_ms);
+    if (call->channel && call->channel->definition->index < vm->definition_count) {
+        const char *file = vm->definitions[call->channel->definition->index].file;
+        tw_text_copy(failure->script, sizeof failure->script, tw_str_of(file));
+    }
+    if (!call->is_quiet) log_failure(vm, call);
+}
+
+/* A dead VM is built anew from the same files. When that fails, calls fail, and it is tried again a
+ * little later. */
+static int revive(struct tw_vm *vm, const struct tw_call *call) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    uint64_t now_ms = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+    if (call->hook != TW_HOOK_LOAD && now_ms >= vm->retry_ms) {
+        vm->retry_ms = now_ms + RETRY_MS;
+        vm->is_dead = false; /* or its files could not be run */
+        if (tw_vm_restart(vm) == 0 && tw_load_again(vm) == 0 && !vm->is_dead) {
+            vm->incarnation++;
+            vm->retry_ms = 0;
+            return 0;
+        }
+        vm->is_dead = true;
+    }
+    if (!call->failure->message[0])
+        snprintf(call->failure->message, sizeof call->failure->message,
+                 "the scripts of this worker were killed and cannot be loaded again");
+    return TW_ESCRIPT;
 }
 
 int tw_call_enter(lua_State *L) {

@@ -246,7 +246,12 @@ static int script_tick(void *vm, struct tw_channel *channel, struct tw_effects *
     return run_event((struct tw_vm *)vm, TW_HOOK_TICK, channel, NULL, effects, failure);
 }
 
+static unsigned script_incarnation(const void *vm) {
+    return ((const struct tw_vm *)vm)->incarnation;
+}
+
 const struct tw_hooks tw_script_hooks = {
+    .incarnation = script_incarnation,
     .auth = tw_script_auth,
     .open = tw_script_open,
     .close = script_close,

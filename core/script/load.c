@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "script/call.h"
@@ -23,7 +24,7 @@
 #include "script/source.h"
 #include "script/text.h"
 
-enum { SETTINGS_MEMORY = 64 << 20 };
+enum { SETTINGS_MEMORY = 64 << 20, SETTINGS_DEADLINE_MS = 100 };
 
 struct loading {
     const struct tw_app *app;
@@ -41,6 +42,7 @@ struct loading {
 static bool load_settings(struct loading *l);
 static bool check_app(struct loading *l);
 static struct tw_vm *load_vm(struct loading *l);
+static void run_files(struct loading *l);
 static void check_names(struct loading *l);
 static char *file_of(const struct loading *l, size_t i);
 static bool run(struct loading *l, const char *file, int (*body)(lua_State *, struct tw_call *));
@@ -125,7 +127,7 @@ static bool check_app(struct loading *l) {
 
 static bool load_settings(struct loading *l) {
     const char *file = l->source->only ? l->source->only : "broker.lua";
-    l->vm = tw_vm_new(l->source, &l->app->clock, SETTINGS_MEMORY, false);
+    l->vm = tw_vm_new(l->source, &l->app->clock, SETTINGS_MEMORY, SETTINGS_DEADLINE_MS, false);
     if (!l->vm) {
         tw_errors_add(l->errors, file, 0, "not enough memory");
         return false;
@@ -141,18 +143,21 @@ static struct tw_vm *load_vm(struct loading *l) {
     const struct tw_settings *settings = &l->generation->settings;
     const char *only = l->source->only;
     struct tw_vm *vm = l->vm =
-        tw_vm_new(l->source, &l->app->clock, settings->script_memory, settings->script_jit);
+        tw_vm_new(l->source, &l->app->clock, settings->script_memory,
+                  (unsigned)settings->script_deadline_ms, settings->script_jit);
     if (!vm) {
         tw_errors_add(l->errors, only ? only : "broker.lua", 0,
                       "script.memory: too small to begin with");
         return NULL;
     }
-    vm->is_loading = true;
-    vm->is_mute = !l->is_first || only; /* a single file has spoken to the settings VM */
-    if (only && !run(l, only, list_body)) return vm;
-    if (only || !look(l, "auth.lua")->is_absent) run(l, only ? only : "auth.lua", auth_body);
+    vm->generation = tw_generation_ref(l->generation);
+    run_files(l);
+    return vm;
+}
 
+static void make_definitions(struct loading *l) {
     struct tw_generation *generation = l->generation;
+    struct tw_vm *vm = l->vm;
     if (l->is_first) {
         generation->definition_count = l->count;
         generation->definitions =
@@ -160,14 +165,47 @@ static struct tw_vm *load_vm(struct loading *l) {
     }
     vm->definition_count = l->count;
     vm->definitions = (struct tw_vm_definition *)tw_alloc(l->count * sizeof *vm->definitions);
-    for (l->at = 0; l->at < l->count; l->at++) {
-        vm->definitions[l->at].file = file_of(l, l->at);
+    for (size_t i = 0; i < l->count; i++) {
+        vm->definitions[i].file = file_of(l, i);
+        vm->definitions[i].key = tw_format("%s", l->files[i]);
+    }
+}
+
+/* Ends early when the guard has killed the VM. */
+static void run_files(struct loading *l) {
+    const char *only = l->source->only;
+    struct tw_vm *vm = l->vm;
+    vm->is_loading = true;
+    vm->is_mute = !l->is_first || only; /* a single file has spoken to the settings VM */
+    if (only && !run(l, only, list_body)) return;
+    if (only || !look(l, "auth.lua")->is_absent) run(l, only ? only : "auth.lua", auth_body);
+    if (!vm->definitions) make_definitions(l);
+    for (l->at = 0; l->at < l->count && !vm->is_dead; l->at++) {
         run(l, vm->definitions[l->at].file, channel_body);
         forget_found(l);
     }
     if (l->is_first) check_names(l);
     vm->is_loading = vm->is_mute = false;
-    return vm;
+}
+
+int tw_load_again(struct tw_vm *vm) {
+    struct tw_load_errors errors = {0};
+    struct loading l = {.source = vm->source,
+                        .generation = vm->generation,
+                        .errors = &errors,
+                        .vm = vm,
+                        .count = vm->definition_count};
+    l.files = (char **)tw_alloc((l.count + 1) * sizeof *l.files);
+    for (size_t i = 0; i < l.count; i++)
+        l.files[i] = vm->definitions[i].key;
+    run_files(&l);
+    tw_free(l.files);
+    for (size_t i = 0; i < errors.count; i++)
+        tw_log(TW_LOG_ERROR, "script", "not loaded again %s:%d: %s", errors.items[i].file,
+               errors.items[i].line, errors.items[i].message);
+    int status = errors.count > 0 ? TW_ESCRIPT : 0;
+    tw_load_errors_deinit(&errors);
+    return status;
 }
 
 static void check_names(struct loading *l) {
@@ -272,7 +310,7 @@ static int auth_body(lua_State *L, struct tw_call *call) {
     }
     if (lua_isfunction(L, -1)) {
         l->vm->auth = tw_vm_keep(L);
-        l->generation->has_auth = true;
+        if (l->is_first) l->generation->has_auth = true;
     } else if (only) {
         tw_reader_expected(&reader, "auth", -1, "a function(request)");
     } else {

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/status.h"
 #include "script/api.h"
 #include "script/call.h"
 #include "script/libs.h"
@@ -46,36 +47,62 @@ const char *tw_hook_name(enum tw_hook hook) {
     return names[hook];
 }
 
-struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
-                        bool jit) {
-    struct tw_vm *vm = TW_NEW(struct tw_vm);
-    struct set_up how = {.jit = jit};
-    tw_list_init(&vm->blocks);
-    vm->cap = cap;
-    vm->source = tw_source_ref(source);
-    vm->clock = *clock;
-    if (!give_birth(vm) || lua_cpcall(vm->L, set_up, &how) != 0) {
-        tw_vm_free(vm);
-        return NULL;
-    }
+static int begin(struct tw_vm *vm) {
+    struct set_up how = {.jit = vm->jit};
+    if (!give_birth(vm) || lua_cpcall(vm->L, set_up, &how) != 0) return TW_ESCRIPT;
     for (int i = 1; i <= TW_SLOTS; i++)
         tw_vm_push(vm->L, how.slots[i]);
     tw_vm_tidy(vm, false);
-    return vm;
+    return 0;
+}
+
+struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
+                        unsigned deadline_ms, bool jit) {
+    struct tw_vm *vm = TW_NEW(struct tw_vm);
+    tw_list_init(&vm->blocks);
+    vm->cap = cap;
+    vm->deadline_ms = deadline_ms;
+    vm->jit = jit;
+    vm->source = tw_source_ref(source);
+    vm->clock = *clock;
+    if (begin(vm) == 0) return vm;
+    tw_vm_free(vm);
+    return NULL;
+}
+
+static void free_blocks(struct tw_vm *vm) {
+    for (struct tw_list *node; (node = tw_list_shift(&vm->blocks));)
+        tw_free(TW_CONTAINER(node, struct block, node));
+    vm->used = 0;
+    vm->L = NULL;
+}
+
+int tw_vm_restart(struct tw_vm *vm) {
+    free_blocks(vm);
+    vm->auth = vm->app = vm->loaded = vm->tidewire = 0;
+    vm->array_metatable = vm->trace_function = 0;
+    memset(vm->classes, 0, sizeof vm->classes);
+    for (size_t i = 0; i < vm->definition_count; i++)
+        memset(vm->definitions[i].functions, 0, sizeof vm->definitions[i].functions);
+    vm->rethrown = NULL;
+    vm->collect_at = 0;
+    return begin(vm);
 }
 
 void tw_vm_free(struct tw_vm *vm) {
     if (!vm) return;
-    for (struct tw_list *node; (node = tw_list_shift(&vm->blocks));)
-        tw_free(TW_CONTAINER(node, struct block, node));
-    for (size_t i = 0; i < vm->definition_count; i++)
+    free_blocks(vm);
+    for (size_t i = 0; i < vm->definition_count; i++) {
         tw_free(vm->definitions[i].file);
+        tw_free(vm->definitions[i].key);
+    }
     tw_free(vm->definitions);
     tw_free(vm->units);
     tw_buf_deinit(&vm->trace);
     tw_buf_deinit(&vm->keys);
     tw_buf_deinit(&vm->scratch);
     tw_source_unref(&vm->source);
+    tw_generation_unref(&vm->generation);
     tw_free(vm);
 }
 

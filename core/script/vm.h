@@ -17,6 +17,8 @@
 struct tw_call;
 struct tw_source;
 
+#define TW_LOAD_DEADLINES 20
+
 /* Why Lua is entered. */
 #define TW_HOOK_TABLE(X)                                                                           \
     X(TW_HOOK_LOAD, "load")                                                                        \
@@ -49,6 +51,7 @@ typedef int tw_ref;
 /* The functions of one definition. */
 struct tw_vm_definition {
     char *file; /* owned; where it stands, relative to the app */
+    char *key;  /* owned; "market.lua" of channels/, or the key in a single-file app's `channels` */
     tw_ref functions[TW_HOOKS];
 };
 
@@ -56,8 +59,14 @@ struct tw_vm {
     lua_State *L;
     struct tw_list blocks; /* all of L's memory */
     size_t used, cap;      /* bytes, our own bookkeeping included */
+    unsigned deadline_ms;  /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long */
+    bool jit;
+    bool is_dead;         /* killed, and not yet built anew */
+    unsigned incarnation; /* how often it was built anew */
+    uint64_t retry_ms;    /* when building anew failed: not before this */
 
-    struct tw_source *source; /* ref */
+    struct tw_source *source;         /* ref */
+    struct tw_generation *generation; /* ref; NULL while settings are read */
     struct tw_script_clock clock;
     struct tw_vm_definition *definitions; /* owned; as in the generation */
     size_t definition_count;
@@ -87,7 +96,12 @@ enum { TW_SLOT_TRACE = 1, TW_SLOT_ENTER, TW_SLOT_COLLECT, TW_SLOTS = TW_SLOT_COL
 /* A VM with its libraries and `tidewire`, or NULL when `cap` is too small for that. Keeps a ref of
  * `source`. */
 struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
-                        bool jit);
+                        unsigned deadline_ms, bool jit);
+/* Throws the state away, whatever it was doing, and begins with an empty one; 0 or TW_ESCRIPT. What
+ * was in its registry is gone: channels' states, too. */
+int tw_vm_restart(struct tw_vm *vm);
+/* load.c: runs the files of a restarted VM's app again; 0 or TW_ESCRIPT, logged. */
+int tw_load_again(struct tw_vm *vm);
 static inline struct tw_vm *tw_vm_of(lua_State *L) {
     void *vm;
     lua_getallocf(L, &vm);

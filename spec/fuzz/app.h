@@ -180,7 +180,13 @@ static int hook_tick(void *vm, struct tw_channel *channel, struct tw_effects *ef
     return hook_event(vm, channel, NULL, effects, failure);
 }
 
+static unsigned hook_incarnation(const void *vm) {
+    (void)vm;
+    return 0;
+}
+
 static const struct tw_hooks fuzz_hooks = {.auth = hook_auth,
+                                           .incarnation = hook_incarnation,
                                            .open = hook_open,
                                            .close = hook_close,
                                            .carry = hook_carry,

@@ -134,7 +134,13 @@ static int hook_tick(void *vm, struct tw_channel *channel, struct tw_effects *ef
     return script.on_event ? script.on_event(channel, "tick", NULL, effects) : 0;
 }
 
+static unsigned hook_incarnation(const void *vm) {
+    (void)vm;
+    return 0;
+}
+
 static const struct tw_hooks fake_hooks = {
+    .incarnation = hook_incarnation,
     .open = hook_open,
     .close = hook_close,
     .carry = hook_carry,

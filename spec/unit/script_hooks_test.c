@@ -144,7 +144,7 @@ static void memory_has_a_cap_and_the_vm_lives_on(void **state) {
     struct stage stage;
     memset(&stage, 0, sizeof stage);
     app_init(&stage.app);
-    app_file(&stage.app, "broker.lua", "return { script = { memory = 4194304 } }");
+    app_file(&stage.app, "broker.lua", "return { script = { memory = 4194304, deadline = 60 } }");
     app_file(&stage.app, "channels/market.lua",
              "local bombs = {\n"
              "  function() return string.rep('x', 1e8) end,\n"
