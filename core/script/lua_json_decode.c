@@ -22,6 +22,7 @@ static void object(struct reader *r);
 static void array(struct reader *r);
 static void string(struct reader *r);
 static void number(struct reader *r);
+static double huge_number(struct reader *r, const char *begin);
 static bool simple_number(const char *p, const char *end, double *out);
 static void literal(struct reader *r, const char *word, size_t length);
 static char next(struct reader *r);
@@ -153,10 +154,28 @@ static void number(struct reader *r) {
         return;
     }
     /* LuaJIT's own reader: rounds like strtod, and knows no locale. */
+    int is_read;
     lua_pushlstring(r->L, begin, (size_t)(r->p - begin));
-    result = lua_tonumber(r->L, -1);
+    result = lua_tonumberx(r->L, -1, &is_read);
+    if (!is_read) result = huge_number(r, begin);
     lua_pop(r->L, 1);
     lua_pushnumber(r->L, result);
+}
+
+/* LuaJIT counts no further than to 2^20. An exponent beyond it makes the number as large, or as
+ * small, as the largest one within. In place of the text on the stack. */
+static double huge_number(struct reader *r, const char *begin) {
+    const char *e = begin;
+    int is_read = 0;
+    while (e < r->p && *e != 'e' && *e != 'E')
+        e++;
+    lua_pop(r->L, 1);
+    lua_pushlstring(r->L, begin, (size_t)(e - begin));
+    lua_pushstring(r->L, e == r->p ? "" : e[1] == '-' ? "e-999999" : "e999999");
+    lua_concat(r->L, 2);
+    double result = lua_tonumberx(r->L, -1, &is_read);
+    if (!is_read) luaL_error(r->L, "a number in the JSON has a million digits");
+    return result;
 }
 
 /* Most numbers: up to 15 digits and a small power of ten, both exact as doubles, so that one

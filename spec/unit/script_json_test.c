@@ -52,6 +52,8 @@ static void values_come_back_as_they_were(void **state) {
         {"1E2", "100"},
         {"-0", "0"},
         {"1e-400", "0"},
+        {"1e-9999999", "0"}, /* LuaJIT counts exponents up to 2^20 */
+        {"0e9999999", "0"},
         {"\"\\u0041\\/\\ud83d\\ude00\\u00e9\"", "\"A/\xF0\x9F\x98\x80\xC3\xA9\""},
         {"{\"a\":1,\"a\":2}", "{\"a\":2}"},
         {"{\"\\u0061\":1}", "{\"a\":1}"},
@@ -139,6 +141,16 @@ static void numbers_are_read_as_strtod_reads_them(void **state) {
         assert_int_equal(transformed(&stage, text, wanted), 0);
     }
     stage_deinit(&stage);
+}
+
+/* ... and not 0 for what LuaJIT does not read. */
+static void numbers_beyond_all_bounds_are_infinite(void **state) {
+    (void)state;
+    lua_is_good(
+        "local decode = tidewire.json.decode "
+        "for _, e in ipairs { 'e400', 'e1048575', 'e1048576', 'E+99999999999999999999' } do "
+        "assert(decode('1.5' .. e) == math.huge and decode('-2' .. e) == -math.huge) end");
+    lua_fails("tidewire.json.decode('0.' .. ('1'):rep(1100000))", "has a million digits");
 }
 
 static void depth_is_bounded_both_ways(void **state) {
@@ -229,6 +241,7 @@ int main(void) {
         SCRIPT_TEST(many_keys_are_sorted_too),
         SCRIPT_TEST(numbers_are_the_shortest_that_read_back),
         SCRIPT_TEST(numbers_are_read_as_strtod_reads_them),
+        SCRIPT_TEST(numbers_beyond_all_bounds_are_infinite),
         SCRIPT_TEST(depth_is_bounded_both_ways),
         SCRIPT_TEST(what_json_cannot_hold_is_named_with_its_path),
         SCRIPT_TEST(arrays_and_null_are_told_apart),
