@@ -3,8 +3,9 @@
  *
  * Input: a choice; then a single-file app, and behind NUL bytes what -D says; or JSON.
  *
- * Scripts run without a guard as yet, so a text that could run for ever is left out: no loops, no
- * functions but `@` and `$`, which stand for one, no matching of patterns, no text made into code.
+ * The guard would end a text that runs for ever, after a deadline of the fuzzer's time. So those are
+ * left out: no loops, no functions but `@` and `$`, which stand for one, no matching of patterns, no
+ * text made into code. (What the guard does: spec/unit/script_guard_test.c, spec/live/guard_spec.lua.)
  */
 #include <ctype.h>
 #include <math.h>
