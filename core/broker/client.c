@@ -30,6 +30,11 @@ int tw_client_try_control(struct tw_client *client, const void *bytes, size_t le
     return status;
 }
 
+void tw_client_close(struct tw_client *client, unsigned code, const char *reason, bool discard) {
+    if (!discard) tw_hub_catch_up(client->hub, client);
+    client->ops->on_close(client, code, reason, discard);
+}
+
 void tw_client_mark_dirty(struct tw_client *client) {
     if (!tw_list_is_linked(&client->dirty)) tw_list_append(&client->hub->dirty, &client->dirty);
 }
@@ -45,5 +50,5 @@ void tw_client_violate(struct tw_client *client, const char *reason) {
     client->hub->stats.refused++;
     if (client->is_closing) return;
     if (++client->violations < client->hub->generation->settings.limits.violations) return;
-    client->ops->on_close(client, 4429, reason, false);
+    tw_client_close(client, 4429, reason, false);
 }

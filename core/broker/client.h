@@ -19,6 +19,11 @@ struct tw_client;
 struct tw_client_ops {
     /* Write what the outbox holds, as far as the peer takes it. Must not call the hub back. */
     void (*flush)(struct tw_client *client);
+    /* Write these, of `offered` bytes in all, to an open client whose outbox is empty. Returns how
+     * many the peer took; fewer than offered: the client is blocked now; negative: it is broken,
+     * and closing. Must not call the hub back. */
+    int64_t (*write)(struct tw_client *client, const struct iovec *spans, int count,
+                     size_t offered);
     /* The home's answer to tw_hub_subscribe. On success the sub is active. */
     void (*on_subscribed)(struct tw_client *client, struct tw_sub *sub,
                           const struct tw_mail *answer);
@@ -52,6 +57,8 @@ void tw_client_init(struct tw_client *client, struct tw_hub *hub, const struct t
 void tw_client_deinit(struct tw_client *client);
 /* Queues control frames and marks the client dirty. 0 or as tw_outbox_try_control. */
 int tw_client_try_control(struct tw_client *client, const void *bytes, size_t length);
+/* Has the client closed (ops->on_close), behind all that was published so far unless `discard`. */
+void tw_client_close(struct tw_client *client, unsigned code, const char *reason, bool discard);
 /* Something to write: flush at the end of this turn. */
 void tw_client_mark_dirty(struct tw_client *client);
 /* The client is on its way out: it gets no more messages, and its subscriptions end with this turn.

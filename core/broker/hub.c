@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "broker/hub_parts.h"
+#include "broker/pack.h"
 
 static bool name_matches(const struct tw_name *name, const void *key) {
     return tw_str_eq(name->text, *(const struct tw_str *)key);
@@ -33,6 +34,8 @@ void tw_hub_init(struct tw_hub *hub, struct tw_hubs *hubs, unsigned index,
     tw_map_init(&hub->clients, client_matches);
     tw_waits_init(&hub->waits);
     tw_list_init(&hub->dirty);
+    tw_list_init(&hub->dirty_topics);
+    hub->room = tw_alloc(TW_PACK_ROOM);
     tw_list_init(&hub->paused);
     tw_list_init(&hub->retiring);
     tw_list_init(&hub->idle_channels);
@@ -54,6 +57,7 @@ void tw_hub_deinit(struct tw_hub *hub) {
         while ((mail = tw_mail_queue_shift(&hub->spills[i])))
             tw_mail_free(mail);
     tw_free(hub->spills);
+    tw_free(hub->room);
     tw_free(hub->goodbyes);
     tw_map_deinit(&hub->channels);
     tw_map_deinit(&hub->topics);
@@ -238,7 +242,7 @@ static void order(struct tw_hub *hub, struct tw_mail *mail) {
 
 static void close_slow(struct tw_hub *hub, struct tw_client *client) {
     hub->stats.too_slow++;
-    client->ops->on_close(client, 4431, "too slow", true);
+    tw_client_close(client, 4431, "too slow", true);
 }
 
 /* Writes what the outbox holds; the policies speak about what the socket did not take. */
@@ -279,13 +283,68 @@ static void push(struct tw_hub *hub, struct tw_client *client, struct tw_sub *su
     tw_client_mark_dirty(client);
 }
 
+/* The sub's share of its topic's batch into the outbox: it cannot be written as one, or not now. */
+void tw_hub_take_batch(struct tw_hub *hub, struct tw_sub *sub) {
+    struct tw_topic *topic = sub->topic;
+    const struct tw_batch *batch = &topic->batch;
+    if (tw_sub_is_behind(sub)) sub->taken = batch->first;
+    while (sub->taken < batch->first + batch->count)
+        push(hub, sub->client, sub, batch->parcels[sub->taken++ - batch->first], &topic->dropped);
+}
+
+void tw_hub_catch_up(struct tw_hub *hub, struct tw_client *client) {
+    for (struct tw_sub *sub = client->subs; sub; sub = sub->next)
+        if (sub->topic && sub->topic->batch.count > 0) tw_hub_take_batch(hub, sub);
+}
+
+/* Is the batch all that the client is to get in this turn? */
+static bool is_plain(const struct tw_sub *sub) {
+    const struct tw_client *client = sub->client;
+    return !client->is_blocked && !client->is_closing && client->sub_count == 1 &&
+           tw_sub_is_behind(sub) && tw_outbox_is_empty(&client->outbox) && !client->outbox.final;
+}
+
+static void write_batch(struct tw_hub *hub, struct tw_sub *sub, const struct iovec *spans,
+                        int count) {
+    struct tw_client *client = sub->client;
+    const struct tw_batch *batch = &sub->topic->batch;
+    int64_t written = client->ops->write(client, spans, count, batch->bytes);
+    if (written < 0) return;
+    hub->stats.messages_out += batch->count;
+    if (written == batch->bytes) return;
+    if (tw_outbox_try_keep(&client->outbox, sub, batch->parcels, batch->count, (size_t)written) !=
+            0 ||
+        tw_outbox_enforce(&client->outbox, hub->generation->settings.queue_bytes) ==
+            TW_PUSH_TOO_SLOW)
+        close_slow(hub, client);
+}
+
+static void write_topic(struct tw_hub *hub, struct tw_topic *topic) {
+    /* A long span and a run of small ones alternate at worst. */
+    struct iovec spans[2 * TW_BATCH_BYTES / TW_PACK_MAX + 2];
+    struct tw_pack pack = {.spans = spans, .room = hub->room};
+    const struct tw_batch *batch = &topic->batch;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct tw_str frame = tw_message_frame(batch->parcels[i]->message);
+        tw_pack_add(&pack, (struct iovec){(void *)(uintptr_t)frame.data, frame.length});
+    }
+    for (uint32_t i = 0; i < topic->count; i++) {
+        struct tw_sub *sub = topic->subs[i];
+        if (is_plain(sub))
+            write_batch(hub, sub, spans, pack.count);
+        else
+            tw_hub_take_batch(hub, sub);
+    }
+    tw_list_remove(&topic->dirty);
+    tw_topic_end_batch(topic);
+}
+
 static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message) {
     struct tw_topic *topic = tw_hub_find_topic(hub, name);
     if (!topic) return;
-    struct tw_parcel *parcel = tw_parcel_new(message);
-    for (uint32_t i = 0; i < topic->count; i++)
-        push(hub, topic->subs[i]->client, topic->subs[i], parcel, &topic->dropped);
-    tw_parcel_unref(parcel);
+    if (!tw_topic_has_room(topic, tw_message_frame(message).length)) write_topic(hub, topic);
+    if (!tw_list_is_linked(&topic->dirty)) tw_list_append(&hub->dirty_topics, &topic->dirty);
+    tw_topic_add_message(topic, message);
 }
 
 /* A message for one client alone: by the rules of its newest subscription. */
@@ -293,6 +352,8 @@ static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
     uint64_t dropped = 0;
     if (!client || client->is_closing) return;
+    tw_hub_catch_up(hub, client);
+    if (client->is_closing) return;
     struct tw_sub *sub = client->subs && client->subs->topic ? client->subs : NULL;
     struct tw_parcel *parcel = tw_parcel_new(mail->message);
     push(hub, client, sub, parcel, sub ? &sub->topic->dropped : &dropped);
@@ -300,6 +361,11 @@ static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
 }
 
 /* --- a publish, 4: the end of the turn --- */
+
+void tw_hub_write_topics(struct tw_hub *hub) {
+    while (!tw_list_is_empty(&hub->dirty_topics))
+        write_topic(hub, TW_CONTAINER(hub->dirty_topics.next, struct tw_topic, dirty));
+}
 
 static void flush_dirty(struct tw_hub *hub) {
     struct tw_list *node;
@@ -327,7 +393,7 @@ static void on_published(struct tw_hub *hub, const struct tw_mail *mail) {
 static void on_disconnect(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
     if (client && !client->is_closing)
-        client->ops->on_close(client, mail->code, mail->failure->message, false);
+        tw_client_close(client, mail->code, mail->failure->message, false);
 }
 
 void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
@@ -383,7 +449,7 @@ static void close_expired(struct tw_hub *hub) {
     while ((node = tw_heap_first(&hub->expiries)) && node->at_ms <= hub->now_ms) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, expiry);
         tw_heap_remove(&hub->expiries, node);
-        if (!client->is_closing) client->ops->on_close(client, 4401, "token expired", false);
+        if (!client->is_closing) tw_client_close(client, 4401, "token expired", false);
     }
 }
 
@@ -400,6 +466,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_hub_run_ticks(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);
+    tw_hub_write_topics(hub);
     flush_dirty(hub);
     tw_hub_end_retired(hub);
     const struct tw_heap_node *tick = tw_heap_first(&hub->ticks);
@@ -412,5 +479,6 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
 }
 
 bool tw_hub_is_busy(const struct tw_hub *hub) {
-    return (hub->self.head && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty);
+    return (hub->self.head && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
+           !tw_list_is_empty(&hub->dirty_topics);
 }

@@ -69,6 +69,8 @@ struct tw_hub {
     struct tw_waits waits;
     struct tw_heap ticks, expiries;
     struct tw_list dirty, paused, retiring, idle_channels;
+    struct tw_list dirty_topics; /* with a batch that is not written yet */
+    char *room;                  /* owned: TW_PACK_ROOM bytes for the batch that is written */
     struct tw_mail_queue self;    /* up mail to myself */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
@@ -126,6 +128,8 @@ int tw_hub_publish(struct tw_hub *hub, struct tw_client *client, struct tw_name 
  * not NULL. 0, or TW_EJSON, TW_EDRAINING, -ENOMEM (then no answer follows). */
 int tw_hub_publish_from_api(struct tw_hub *hub, struct tw_str channel, struct tw_message *message,
                             void *request);
+/* Queues for the client what its topics have batched for it. */
+void tw_hub_catch_up(struct tw_hub *hub, struct tw_client *client);
 /* Counts a control frame of a client against its message rate; TW_ERATE when over it. */
 int tw_hub_take_control(struct tw_hub *hub, struct tw_client *client);
 

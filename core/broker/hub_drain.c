@@ -23,7 +23,7 @@ void tw_hub_say_goodbyes(struct tw_hub *hub) {
     for (; hub->goodbye_next < due && hub->goodbye_next < hub->goodbye_count; hub->goodbye_next++) {
         struct tw_client *client = tw_hub_find_client(hub, hub->goodbyes[hub->goodbye_next]);
         if (client && !client->is_closing)
-            client->ops->on_close(client, 1001, "server is going away", false);
+            tw_client_close(client, 1001, "server is going away", false);
     }
 }
 

@@ -15,6 +15,11 @@ struct tw_failure *tw_hub_failure(const struct tw_failure *failure);
 /* hub.c: does what the mail says; takes it. */
 void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail);
 
+/* hub.c: gives every subscriber what the topics have batched. */
+void tw_hub_write_topics(struct tw_hub *hub);
+/* Queues for one subscriber what its topic has batched. */
+void tw_hub_take_batch(struct tw_hub *hub, struct tw_sub *sub);
+
 /* hub_home.c: channels at their home. */
 struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name *name);
 /* Finds it or makes it by its definition; NULL: there is none. `depth`: of the mail that wants it.

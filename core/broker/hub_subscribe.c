@@ -98,6 +98,7 @@ static void end_sub(struct tw_hub *hub, struct tw_sub *sub) {
         link = &(*link)->next;
     *link = sub->next;
     sub->client->sub_count--;
+    if (sub->state == TW_SUB_ACTIVE) tw_hub_take_batch(hub, sub);
     tw_outbox_orphan(&sub->client->outbox, sub);
     if (sub->state == TW_SUB_ACTIVE) leave_topic(hub, sub);
     tw_name_unref(&sub->name);
@@ -123,7 +124,7 @@ void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
         client && !client->is_closing ? find_sub(client, mail->channel->text) : NULL;
     if (mail->ask_again) {
         if (sub && mail->status != 0)
-            client->ops->on_close(client, 4403, "no longer allowed", false);
+            tw_client_close(client, 4403, "no longer allowed", false);
         return;
     }
     if (!sub || sub->state == TW_SUB_ACTIVE) {
@@ -158,7 +159,7 @@ void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
     while ((topic = tw_hub_find_topic(hub, mail->channel))) {
         struct tw_sub *sub = topic->subs[topic->count - 1];
         struct tw_client *client = sub->client;
-        if (!client->is_closing) client->ops->on_close(client, 4404, "channel gone", false);
+        if (!client->is_closing) tw_client_close(client, 4404, "channel gone", false);
         end_sub(hub, sub);
     }
 }

@@ -220,6 +220,20 @@ int tw_outbox_try_append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw
     return 0;
 }
 
+int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub,
+                       struct tw_parcel *const *parcels, uint32_t count, size_t written) {
+    uint32_t i = 0;
+    for (size_t frame; i < count && written > 0; i++, written -= frame) {
+        frame = tw_message_frame(parcels[i]->message).length;
+        if (frame > written) break;
+    }
+    for (uint32_t first = i; i < count; i++)
+        if (!append(outbox, i == first && written > 0 ? NULL : sub, parcels[i])) return -ENOMEM;
+    outbox->sent = (uint32_t)written;
+    outbox->is_over = true;
+    return 0;
+}
+
 enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes) {
     enum tw_push worst = TW_PUSHED;
     if (!outbox->is_over) return TW_PUSHED;

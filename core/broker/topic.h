@@ -7,6 +7,7 @@
 
 #include "broker/channel.h"
 #include "broker/name.h"
+#include "broker/outbox.h"
 #include "broker/settings.h"
 
 struct tw_client;
@@ -22,7 +23,20 @@ struct tw_sub {
     uint32_t index;         /* in topic->subs */
     uint32_t queued;        /* entries in the client's data lane ... */
     uint32_t queued_bytes;  /* ... and the bytes of their frames */
+    uint64_t taken;         /* of the topic's messages; those since are in its batch, or written */
     enum tw_sub_state state;
+};
+
+/* Bytes of frames that a batch holds at most, if it holds more than one. */
+#define TW_BATCH_BYTES 65536
+
+/* What a turn brought a topic. Its subscribers get all of it in one write each at the end of the
+ * turn, so that a message costs nothing per subscriber until then. See hub_fanout.c. */
+struct tw_batch {
+    struct tw_parcel **parcels; /* one ref each */
+    uint32_t count, capacity;
+    uint32_t bytes; /* of their frames */
+    uint64_t first; /* how many messages the topic had before these */
 };
 
 struct tw_topic {
@@ -30,13 +44,26 @@ struct tw_topic {
     char epoch[TW_EPOCH_SIZE]; /* of the channel that counts these subs */
     struct tw_queue_settings queue;
     uint64_t dropped; /* not yet reported home */
+    struct tw_batch batch;
+    struct tw_list dirty; /* in hub->dirty_topics: the batch is not empty */
     uint32_t count, capacity;
     struct tw_sub **subs;
 };
 
 struct tw_topic *tw_topic_new(struct tw_name *name, struct tw_queue_settings queue);
 void tw_topic_free(struct tw_topic *topic); /* no subs any more */
+/* The sub gets what is batched from here on. */
 void tw_topic_add(struct tw_topic *topic, struct tw_sub *sub);
 void tw_topic_remove(struct tw_topic *topic, struct tw_sub *sub);
+/* Is there room in the batch for a frame of that many bytes? In an empty one always. */
+bool tw_topic_has_room(const struct tw_topic *topic, size_t frame);
+/* Keeps a ref of the message. */
+void tw_topic_add_message(struct tw_topic *topic, struct tw_message *message);
+/* Every sub has taken the batch: empties it. */
+void tw_topic_end_batch(struct tw_topic *topic);
+/* Has the sub taken nothing of the batch yet? */
+static inline bool tw_sub_is_behind(const struct tw_sub *sub) {
+    return sub->taken <= sub->topic->batch.first;
+}
 
 #endif

@@ -8,12 +8,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "broker/pack.h"
 #include "proto/session_parts.h"
 
 #define MAX_SPANS 64
-/* Frames up to this are copied together; longer ones go out by reference. */
-#define COPY_MAX 2048
-#define COPY_ROOM 65536
 
 static const uint8_t allowed[] = {
     [TW_SESSION_HTTP] = 1 << TW_SESSION_SERVING | 1 << TW_SESSION_ASKING | 1 << TW_SESSION_LINGER,
@@ -160,28 +158,16 @@ static void on_resume(struct tw_client *client) {
 
 /* --- writing --- */
 
-/* Copies runs of small spans together, so that one write carries few of them. Returns how many are
- * left; `room` holds the copies. */
-static int pack(struct iovec *spans, int count, char *room) {
-    size_t used = 0;
-    int n = 0;
-    bool is_run = false; /* the last span of the result is in `room` and can grow */
-    for (int i = 0; i < count; i++) {
-        struct iovec span = spans[i];
-        if (span.iov_len > COPY_MAX || used + span.iov_len > COPY_ROOM) {
-            spans[n++] = span;
-            is_run = false;
-            continue;
-        }
-        memcpy(room + used, span.iov_base, span.iov_len);
-        if (is_run)
-            spans[n - 1].iov_len += span.iov_len;
-        else
-            spans[n++] = (struct iovec){room + used, span.iov_len};
-        used += span.iov_len;
-        is_run = true;
-    }
-    return n;
+static int64_t write_spans(struct tw_client *client, const struct iovec *spans, int count,
+                           size_t offered) {
+    struct tw_session *session = session_of(client);
+    int64_t written = session->config->transport->write(session->transport, spans, count);
+    if (written == TW_EAGAIN) written = 0;
+    if (written < 0)
+        tw_session_abort(session);
+    else if ((size_t)written < offered)
+        client->is_blocked = true;
+    return written;
 }
 
 static size_t total(const struct iovec *spans, int count) {
@@ -193,23 +179,18 @@ static size_t total(const struct iovec *spans, int count) {
 
 /* True if the outbox is empty now. */
 static bool write_outbox(struct tw_session *session) {
-    static _Thread_local char room[COPY_ROOM];
+    static _Thread_local char room[TW_PACK_ROOM];
     struct tw_outbox *outbox = &session->client.outbox;
     struct iovec spans[MAX_SPANS];
     int count;
     while ((count = tw_outbox_gather(outbox, spans, MAX_SPANS)) > 0) {
         size_t offered = total(spans, count);
-        if (count > 1) count = pack(spans, count, room);
-        int64_t written = session->config->transport->write(session->transport, spans, count);
-        if (written < 0 && written != TW_EAGAIN) {
-            tw_session_abort(session);
-            return false;
-        }
+        struct tw_pack pack = {.spans = spans, .room = room};
+        for (int i = 0; i < count; i++)
+            tw_pack_add(&pack, spans[i]);
+        int64_t written = write_spans(&session->client, spans, pack.count, offered);
         if (written > 0) tw_outbox_consume(outbox, (size_t)written);
-        if (written != (int64_t)offered) {
-            session->client.is_blocked = true;
-            return false;
-        }
+        if (written != (int64_t)offered) return false;
     }
     return true;
 }
@@ -276,6 +257,7 @@ static void on_published(struct tw_client *client, const struct tw_mail *answer)
 
 const struct tw_client_ops tw_session_client_ops = {
     .flush = flush,
+    .write = write_spans,
     .on_subscribed = tw_session_on_subscribed,
     .on_published = on_published,
     .on_close = tw_session_close,

@@ -122,6 +122,33 @@ static struct player *player_of(struct tw_client *client) {
     return TW_CONTAINER(client, struct player, client);
 }
 
+/* As much as its socket takes. */
+static size_t take(struct player *player, const struct iovec *spans, int count) {
+    size_t taken = 0;
+    for (int i = 0; i < count && player->budget > 0; i++) {
+        size_t length = spans[i].iov_len < player->budget ? spans[i].iov_len : player->budget;
+        FUZZ_ASSERT(length > 0);
+        receive(player, spans[i].iov_base, length);
+        player->budget -= length;
+        taken += length;
+    }
+    return taken;
+}
+
+static int64_t op_write(struct tw_client *client, const struct iovec *spans, int count,
+                        size_t offered) {
+    struct player *player = player_of(client);
+    FUZZ_ASSERT(player->is_there && tw_outbox_is_empty(&client->outbox) && !client->is_blocked);
+    if (player->breaks) {
+        tw_client_retire(client);
+        return TW_ECLOSED;
+    }
+    size_t taken = take(player, spans, count);
+    FUZZ_ASSERT(taken == offered || player->budget == 0);
+    client->is_blocked = taken < offered;
+    return (int64_t)taken;
+}
+
 static void op_flush(struct tw_client *client) {
     struct player *player = player_of(client);
     struct tw_outbox *outbox = &client->outbox;
@@ -134,15 +161,7 @@ static void op_flush(struct tw_client *client) {
         return;
     }
     while ((count = tw_outbox_gather(outbox, spans, 3)) > 0) {
-        size_t written = 0;
-        for (int i = 0; i < count && player->budget > 0; i++) {
-            size_t length = spans[i].iov_len < player->budget ? spans[i].iov_len : player->budget;
-            FUZZ_ASSERT(length > 0);
-            receive(player, spans[i].iov_base, length);
-            player->budget -= length;
-            written += length;
-        }
-        tw_outbox_consume(outbox, written);
+        tw_outbox_consume(outbox, take(player, spans, count));
         if (player->budget == 0) {
             client->is_blocked = !tw_outbox_is_empty(outbox);
             return;
@@ -199,6 +218,7 @@ static void op_on_resume(struct tw_client *client) {
 }
 
 static const struct tw_client_ops client_ops = {.flush = op_flush,
+                                                .write = op_write,
                                                 .on_subscribed = op_on_subscribed,
                                                 .on_published = op_on_published,
                                                 .on_close = op_on_close,

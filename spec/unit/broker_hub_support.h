@@ -173,6 +173,36 @@ static struct fake *fake_of(struct tw_client *client) {
     return TW_CONTAINER(client, struct fake, client);
 }
 
+/* Its socket takes all of it. */
+static size_t take(struct fake *fake, const struct iovec *spans, int count) {
+    size_t taken = 0;
+    for (int i = 0; i < count; i++) {
+        size_t at = strlen(fake->got);
+        if (at + spans[i].iov_len < sizeof fake->got) {
+            memcpy(fake->got + at, spans[i].iov_base, spans[i].iov_len);
+            fake->got[at + spans[i].iov_len] = 0;
+        }
+        taken += spans[i].iov_len;
+    }
+    fake->total += taken;
+    return taken;
+}
+
+static int64_t op_write(struct tw_client *client, const struct iovec *spans, int count,
+                        size_t offered) {
+    struct fake *fake = fake_of(client);
+    assert_true(tw_outbox_is_empty(&client->outbox) && !client->is_blocked && !client->is_closing);
+    fake->flushes++;
+    if (fake->breaks) {
+        tw_client_retire(client);
+        return TW_ECLOSED;
+    }
+    client->is_blocked = fake->is_stuck;
+    if (fake->is_stuck) return 0;
+    assert_int_equal(take(fake, spans, count), offered);
+    return (int64_t)offered;
+}
+
 static void op_flush(struct tw_client *client) {
     struct fake *fake = fake_of(client);
     struct iovec spans[16];
@@ -183,19 +213,8 @@ static void op_flush(struct tw_client *client) {
         return;
     }
     client->is_blocked = fake->is_stuck;
-    while (!fake->is_stuck && (count = tw_outbox_gather(&client->outbox, spans, 16)) > 0) {
-        size_t written = 0;
-        for (int i = 0; i < count; i++) {
-            size_t at = strlen(fake->got);
-            if (at + spans[i].iov_len < sizeof fake->got) {
-                memcpy(fake->got + at, spans[i].iov_base, spans[i].iov_len);
-                fake->got[at + spans[i].iov_len] = 0;
-            }
-            written += spans[i].iov_len;
-        }
-        fake->total += written;
-        tw_outbox_consume(&client->outbox, written);
-    }
+    while (!fake->is_stuck && (count = tw_outbox_gather(&client->outbox, spans, 16)) > 0)
+        tw_outbox_consume(&client->outbox, take(fake, spans, count));
 }
 
 static void op_on_subscribed(struct tw_client *client, struct tw_sub *sub,
@@ -240,6 +259,7 @@ static void op_on_resume(struct tw_client *client) {
 
 static const struct tw_client_ops fake_ops = {
     .flush = op_flush,
+    .write = op_write,
     .on_subscribed = op_on_subscribed,
     .on_published = op_on_published,
     .on_close = op_on_close,
