@@ -123,8 +123,7 @@ void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_sub *sub =
         client && !client->is_closing ? find_sub(client, mail->channel->text) : NULL;
     if (mail->ask_again) {
-        if (sub && mail->status != 0)
-            tw_client_close(client, 4403, "no longer allowed", false);
+        if (sub && mail->status != 0) tw_client_close(client, 4403, "no longer allowed", false);
         return;
     }
     if (!sub || sub->state == TW_SUB_ACTIVE) {

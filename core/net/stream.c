@@ -73,7 +73,8 @@ int64_t tw_stream_write(struct tw_stream *stream, const struct iovec *spans, int
         offered += spans[i].iov_len;
     ssize_t written;
     do {
-        written = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+        written = count == 1 ? send(stream->fd, spans->iov_base, spans->iov_len, MSG_NOSIGNAL)
+                             : sendmsg(stream->fd, &message, MSG_NOSIGNAL);
     } while (written < 0 && errno == EINTR);
     if (written < 0 && errno != EAGAIN) return -errno;
     if (written < 0 || (size_t)written < offered) want(stream, stream->events | UV_WRITABLE);

@@ -160,6 +160,7 @@ struct fake {
     struct tw_client client;
     struct tw_list node;
     bool is_stuck; /* its socket takes nothing */
+    size_t takes;  /* bytes; so many of the next batch, and then nothing; 0: all */
     bool breaks;   /* the next flush finds the connection broken */
     char got[4096];
     size_t total; /* bytes it got in all */
@@ -199,6 +200,12 @@ static int64_t op_write(struct tw_client *client, const struct iovec *spans, int
     }
     client->is_blocked = fake->is_stuck;
     if (fake->is_stuck) return 0;
+    if (fake->takes > 0) { /* not all of it, and then nothing */
+        struct iovec first = {spans[0].iov_base, fake->takes};
+        assert_true(fake->takes < spans[0].iov_len);
+        client->is_blocked = fake->is_stuck = true;
+        return (int64_t)take(fake, &first, 1);
+    }
     assert_int_equal(take(fake, spans, count), offered);
     return (int64_t)offered;
 }

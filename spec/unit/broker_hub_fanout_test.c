@@ -1,0 +1,166 @@
+/* broker_hub_fanout_test.c: what a turn brings a channel goes to each subscriber in one write; what
+ * the socket does not take, or what cannot be one write, goes by the outbox, in the same order. */
+#include "broker_hub_support.h"
+
+static struct fake *publisher, *reader;
+
+/* Two subscribers of "a", at the worker that is its home. */
+static void begin(struct world *world, unsigned workers) {
+    struct tw_generation *generation = generation_new(1);
+    define(generation, "a");
+    define(generation, "b");
+    world_begin(world, workers, generation, 1000);
+    publisher = fake_join(world, home_of(world, "a"), 0);
+    reader = fake_join(world, home_of(world, "a"), 0);
+    subscribe(world, publisher, "a");
+    subscribe(world, reader, "a");
+    reader->flushes = 0;
+}
+
+static void publish_row(unsigned from, unsigned to) {
+    for (char text[2] = {0}; from <= to; from++) {
+        text[0] = (char)('0' + from);
+        assert_int_equal(publish(publisher, "a", text), 0);
+    }
+}
+
+static void a_turn_is_one_write(unsigned workers) {
+    struct world world;
+    begin(&world, workers);
+    publish_row(1, 5);
+    settle(&world);
+    assert_int_equal(reader->flushes, 1);
+    assert_string_equal(reader->got, "|1|2|3|4|5");
+    assert_int_equal(STAT(&world, messages_out), 10);
+    world_end(&world);
+}
+WITH_1_AND_4(a_turn_is_one_write)
+
+static void the_rest_of_a_short_write_follows(unsigned workers) {
+    for (size_t takes = 1; takes < 8; takes++) {
+        struct world world;
+        begin(&world, workers);
+        reader->takes = takes;
+        publish_row(1, 4);
+        settle(&world);
+        assert_int_equal(reader->total, takes);
+        assert_string_equal(publisher->got, "|1|2|3|4");
+        publish_row(5, 6); /* behind what waits */
+        settle(&world);
+        reader->takes = 0;
+        fake_unstick(reader);
+        assert_string_equal(reader->got, "|1|2|3|4|5|6");
+        world_end(&world);
+    }
+}
+WITH_1_AND_4(the_rest_of_a_short_write_follows)
+
+static void the_policy_judges_what_was_not_taken(unsigned workers) {
+    struct world world;
+    struct tw_generation *generation = generation_new(2);
+    begin(&world, workers);
+    define(generation, "a")->queue.size = 2;
+    define(generation, "b");
+    swap_all(&world, generation);
+    settle(&world);
+    reader->takes = 3; /* the first, and half of the second */
+    publish_row(1, 6);
+    settle(&world);
+    reader->takes = 0;
+    fake_unstick(reader);
+    assert_string_equal(reader->got, "|1|2|5|6");
+    world_end(&world);
+}
+WITH_1_AND_4(the_policy_judges_what_was_not_taken)
+
+static void who_comes_within_a_turn_gets_what_follows(unsigned workers) {
+    struct world world;
+    begin(&world, workers);
+    struct fake *late = fake_join(&world, home_of(&world, "a"), 0);
+    publish_row(1, 2);
+    assert_int_equal(tw_hub_subscribe(late->client.hub, &late->client, TW_STR("a")), 0);
+    publish_row(3, 4);
+    settle(&world);
+    assert_string_equal(late->got, "|3|4");
+    assert_string_equal(reader->got, "|1|2|3|4");
+    world_end(&world);
+}
+WITH_1_AND_4(who_comes_within_a_turn_gets_what_follows)
+
+static void a_goodbye_comes_behind_the_batch(unsigned workers) {
+    struct world world;
+    begin(&world, workers);
+    publish_row(1, 2);
+    for (unsigned i = 0; i <= workers; i++)
+        tw_hub_drain(&world.hub[i], 0);
+    settle(&world);
+    assert_string_equal(reader->got, "|1|2<bye>");
+    world_end(&world);
+}
+WITH_1_AND_4(a_goodbye_comes_behind_the_batch)
+
+static void who_hears_two_channels_gets_one_write(unsigned workers) {
+    struct world world;
+    begin(&world, workers);
+    subscribe(&world, reader, "b");
+    reader->flushes = 0;
+    publish_row(1, 3);
+    settle(&world);
+    assert_int_equal(reader->flushes, 1);
+    assert_string_equal(reader->got, "|1|2|3");
+    world_end(&world);
+}
+WITH_1_AND_4(who_hears_two_channels_gets_one_write)
+
+static void a_control_frame_comes_first(unsigned workers) {
+    struct world world;
+    begin(&world, workers);
+    publish_row(1, 2);
+    assert_int_equal(tw_client_try_control(&reader->client, "<pong>", 6), 0);
+    settle(&world);
+    assert_string_equal(reader->got, "<pong>|1|2");
+    assert_int_equal(reader->flushes, 1);
+    world_end(&world);
+}
+WITH_1_AND_4(a_control_frame_comes_first)
+
+static void more_than_a_batch_is_several_writes(unsigned workers) {
+    static char text[TW_BATCH_BYTES / 4];
+    struct world world;
+    begin(&world, workers);
+    memset(text, '1', sizeof text - 1);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(publish(publisher, "a", text), 0);
+    settle(&world);
+    assert_int_equal(reader->flushes, 2);
+    assert_int_equal(reader->total, 6 * sizeof text);
+    world_end(&world);
+}
+WITH_1_AND_4(more_than_a_batch_is_several_writes)
+
+static void a_broken_reader_hurts_nobody(unsigned workers) {
+    struct world world;
+    begin(&world, workers);
+    reader->breaks = true;
+    publish_row(1, 2);
+    settle(&world);
+    assert_string_equal(publisher->got, "|1|2");
+    assert_int_equal(channel_of(&world, "a")->subscribers, 1);
+    world_end(&world);
+}
+WITH_1_AND_4(a_broken_reader_hurts_nobody)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TESTS_1_AND_4(a_turn_is_one_write),
+        TESTS_1_AND_4(the_rest_of_a_short_write_follows),
+        TESTS_1_AND_4(the_policy_judges_what_was_not_taken),
+        TESTS_1_AND_4(who_comes_within_a_turn_gets_what_follows),
+        TESTS_1_AND_4(a_goodbye_comes_behind_the_batch),
+        TESTS_1_AND_4(who_hears_two_channels_gets_one_write),
+        TESTS_1_AND_4(a_control_frame_comes_first),
+        TESTS_1_AND_4(more_than_a_batch_is_several_writes),
+        TESTS_1_AND_4(a_broken_reader_hurts_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, no_failed_checks);
+}
