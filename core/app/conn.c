@@ -10,7 +10,6 @@
 struct tw_conn {
     struct tw_stream stream;
     struct tw_list node; /* of worker->conns */
-    struct tw_worker *worker;
     struct tw_session *session;
 };
 
@@ -18,8 +17,13 @@ static struct tw_conn *conn_of(struct tw_stream *stream) {
     return TW_CONTAINER(stream, struct tw_conn, stream);
 }
 
+static struct tw_worker *worker_of(const struct tw_conn *conn) {
+    return TW_CONTAINER(conn->stream.poller, struct tw_worker, poller);
+}
+
 static void set_now(const struct tw_conn *conn) {
-    conn->worker->hub.now_ms = uv_now(&conn->worker->loop);
+    struct tw_worker *worker = worker_of(conn);
+    worker->hub.now_ms = uv_now(&worker->loop);
 }
 
 static void on_read(struct tw_stream *stream, const void *bytes, size_t length) {
@@ -45,7 +49,7 @@ static void on_error(struct tw_stream *stream, int status) {
 
 static void on_closed(struct tw_stream *stream) {
     struct tw_conn *conn = conn_of(stream);
-    struct tw_worker *worker = conn->worker;
+    struct tw_worker *worker = worker_of(conn);
     set_now(conn);
     tw_session_free(conn->session);
     tw_list_remove(&conn->node);
@@ -53,7 +57,7 @@ static void on_closed(struct tw_stream *stream) {
     tw_worker_on_conn_closed(worker);
 }
 
-static const struct tw_stream_ops stream_ops = {
+const struct tw_stream_ops tw_conn_streams = {
     .on_read = on_read,
     .on_eof = on_eof,
     .on_writable = on_writable,
@@ -89,13 +93,12 @@ void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *pee
     struct tw_ip ip = tw_ip_of_sockaddr(peer);
     struct tw_conn *conn = TW_NEW(struct tw_conn);
     if (buffer > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    int status = tw_stream_open(&conn->stream, &worker->loop, fd, &stream_ops);
+    int status = tw_stream_open(&conn->stream, &worker->poller, fd);
     if (status < 0) {
         tw_log(TW_LOG_ERROR, "conn", "not accepted error=\"%s\"", tw_strerror(status));
         tw_free(conn);
         return;
     }
-    conn->worker = worker;
     set_now(conn);
     conn->session = tw_session_new(&worker->sessions, conn, &ip);
     tw_list_append(&worker->conns, &conn->node);

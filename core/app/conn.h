@@ -6,6 +6,7 @@
 #include "app/worker.h"
 
 extern const struct tw_transport_ops tw_conn_transport;
+extern const struct tw_stream_ops tw_conn_streams;
 
 /* Takes the accepted descriptor. */
 void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *peer);

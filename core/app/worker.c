@@ -69,6 +69,8 @@ int tw_worker_init(struct tw_worker *worker, struct tw_server *server, unsigned 
     uv_prepare_init(&worker->loop, &worker->prepare);
     uv_timer_init(&worker->loop, &worker->timer);
     uv_prepare_start(&worker->prepare, on_prepare);
+    status = tw_poller_open(&worker->poller, &worker->loop, &tw_conn_streams);
+    if (status < 0) return status;
     tw_hub_init(&worker->hub, &server->hubs, index, server->generation, vm, tw_rand_next(&rand),
                 uv_now(&worker->loop));
     worker->hub.owner = worker;
@@ -132,4 +134,5 @@ void tw_worker_end(struct tw_worker *worker) {
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->prepare, NULL);
     uv_close((uv_handle_t *)&worker->timer, NULL);
+    tw_poller_close(&worker->poller);
 }

@@ -8,6 +8,7 @@
 
 #include "broker/hub.h"
 #include "net/listener.h"
+#include "net/poller.h"
 #include "proto/session.h"
 #include "script/script.h"
 
@@ -20,6 +21,7 @@ struct tw_worker {
     uv_thread_t thread;
     uv_async_t wake;
     uv_prepare_t prepare;
+    struct tw_poller poller;
     uv_timer_t timer;
     uint64_t timer_at_ms; /* UINT64_MAX: not running */
     struct tw_hub hub;

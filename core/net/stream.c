@@ -1,67 +1,59 @@
-/* stream.c: a socket on uv_poll. All streams of a thread read into one buffer: what is read is used
- * up before the callback returns. */
+/* stream.c: a socket. All streams of a thread read into one buffer: what is read is used up before
+ * the callback returns. */
 #include "net/stream.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "base/status.h"
 
 #define READ_SIZE 65536
 
-static void on_poll(uv_poll_t *poll, int status, int events);
+static void watch(struct tw_stream *stream) {
+    if (stream->watched == stream->wanted) return;
+    tw_poller_watch(stream->poller, stream, stream->fd, stream->watched, stream->wanted);
+    stream->watched = stream->wanted;
+}
 
-static void want(struct tw_stream *stream, unsigned events) {
-    if (stream->is_closing || stream->events == events) return;
-    stream->events = (uint8_t)events;
-    if (events)
-        uv_poll_start(&stream->poll, (int)events, on_poll);
-    else
-        uv_poll_stop(&stream->poll);
+/* To want less costs nothing until there is something that is not wanted: mostly it is wanted
+ * again before. */
+static void want(struct tw_stream *stream, unsigned wanted) {
+    if (stream->is_closing) return;
+    stream->wanted = (uint8_t)wanted;
+    if (stream->wanted & ~stream->watched) watch(stream);
 }
 
 static void read_some(struct tw_stream *stream) {
     static _Thread_local char buffer[READ_SIZE];
+    const struct tw_stream_ops *ops = stream->poller->ops;
     ssize_t length = recv(stream->fd, buffer, sizeof buffer, 0);
     if (length > 0) {
-        stream->ops->on_read(stream, buffer, (size_t)length);
+        ops->on_read(stream, buffer, (size_t)length);
     } else if (length == 0) {
-        want(stream, stream->events & (unsigned)~UV_READABLE);
-        stream->ops->on_eof(stream);
+        want(stream, stream->wanted & (unsigned)~TW_READABLE);
+        ops->on_eof(stream);
     } else if (errno != EAGAIN && errno != EINTR) {
-        stream->ops->on_error(stream, -errno);
+        ops->on_error(stream, -errno);
     }
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    struct tw_stream *stream = TW_CONTAINER(poll, struct tw_stream, poll);
+void tw_stream_on_ready(struct tw_stream *stream, unsigned ready) {
     if (stream->is_closing) return;
-    if (status < 0) {
-        stream->ops->on_error(stream, status);
-        return;
+    if (ready & stream->wanted & TW_WRITABLE) {
+        want(stream, stream->wanted & (unsigned)~TW_WRITABLE);
+        stream->poller->ops->on_writable(stream);
     }
-    if (events & UV_WRITABLE) {
-        want(stream, stream->events & (unsigned)~UV_WRITABLE);
-        stream->ops->on_writable(stream);
-    }
-    if (!stream->is_closing && events & stream->events & UV_READABLE) read_some(stream);
+    if (!stream->is_closing && ready & stream->wanted & TW_READABLE) read_some(stream);
+    if (!stream->is_closing && ready & (unsigned)~stream->wanted) watch(stream);
 }
 
-int tw_stream_open(struct tw_stream *stream, uv_loop_t *loop, int fd,
-                   const struct tw_stream_ops *ops) {
-    int status = uv_poll_init(loop, &stream->poll, fd);
-    if (status < 0) {
-        close(fd);
-        return status;
-    }
-    stream->ops = ops;
-    stream->fd = fd;
-    stream->events = 0;
-    stream->is_closing = false;
-    want(stream, UV_READABLE);
-    return 0;
+int tw_stream_open(struct tw_stream *stream, struct tw_poller *poller, int fd) {
+    *stream = (struct tw_stream){.poller = poller, .fd = fd, .wanted = TW_READABLE};
+    int status = tw_poller_watch(poller, stream, fd, 0, TW_READABLE);
+    stream->watched = TW_READABLE;
+    if (status < 0) close(fd);
+    return status;
 }
 
 int64_t tw_stream_write(struct tw_stream *stream, const struct iovec *spans, int count) {
@@ -77,31 +69,26 @@ int64_t tw_stream_write(struct tw_stream *stream, const struct iovec *spans, int
                              : sendmsg(stream->fd, &message, MSG_NOSIGNAL);
     } while (written < 0 && errno == EINTR);
     if (written < 0 && errno != EAGAIN) return -errno;
-    if (written < 0 || (size_t)written < offered) want(stream, stream->events | UV_WRITABLE);
+    if (written < 0 || (size_t)written < offered) want(stream, stream->wanted | TW_WRITABLE);
     return written < 0 ? TW_EAGAIN : written;
 }
 
 void tw_stream_read_now(struct tw_stream *stream) {
-    if (!stream->is_closing && stream->events & UV_READABLE) read_some(stream);
+    if (!stream->is_closing && stream->wanted & TW_READABLE) read_some(stream);
 }
 
 void tw_stream_set_reading(struct tw_stream *stream, bool on) {
-    unsigned others = stream->events & (unsigned)~UV_READABLE;
-    want(stream, on ? others | UV_READABLE : others);
+    unsigned others = stream->wanted & (unsigned)~TW_READABLE;
+    want(stream, on ? others | TW_READABLE : others);
 }
 
 void tw_stream_shutdown(struct tw_stream *stream) {
     if (!stream->is_closing) shutdown(stream->fd, SHUT_WR);
 }
 
-static void on_closed(uv_handle_t *handle) {
-    struct tw_stream *stream = TW_CONTAINER(handle, struct tw_stream, poll);
-    stream->ops->on_closed(stream);
-}
-
 void tw_stream_close(struct tw_stream *stream) {
     if (stream->is_closing) return;
     stream->is_closing = true;
-    uv_close((uv_handle_t *)&stream->poll, on_closed);
-    close(stream->fd);
+    close(stream->fd); /* and so out of the epoll set */
+    tw_poller_forget(stream->poller, stream);
 }

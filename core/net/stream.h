@@ -8,29 +8,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
-#include <uv.h>
 
-struct tw_stream;
-
-struct tw_stream_ops {
-    void (*on_read)(struct tw_stream *stream, const void *bytes, size_t length); /* borrowed */
-    void (*on_eof)(struct tw_stream *stream);               /* the peer sends no more */
-    void (*on_writable)(struct tw_stream *stream);          /* after a short write */
-    void (*on_error)(struct tw_stream *stream, int status); /* broken: close it */
-    void (*on_closed)(struct tw_stream *stream);            /* the last call */
-};
+#include "net/poller.h"
 
 struct tw_stream {
-    uv_poll_t poll;
-    const struct tw_stream_ops *ops;
+    struct tw_poller *poller;
+    struct tw_stream *next_closed; /* of the poller */
     int fd;
-    uint8_t events; /* UV_READABLE | UV_WRITABLE wanted now */
+    uint8_t wanted;  /* TW_READABLE, TW_WRITABLE */
+    uint8_t watched; /* what the poller reports; more than `wanted` until it does */
     bool is_closing;
 };
 
 /* Takes the descriptor (non-blocking), also when it fails; begins to read. 0 or a uv error. */
-int tw_stream_open(struct tw_stream *stream, uv_loop_t *loop, int fd,
-                   const struct tw_stream_ops *ops);
+int tw_stream_open(struct tw_stream *stream, struct tw_poller *poller, int fd);
 /* Bytes written; TW_EAGAIN for none; or an error. After less than all, on_writable follows. */
 int64_t tw_stream_write(struct tw_stream *stream, const struct iovec *spans, int count);
 /* Reads what is here now, as if it had just come. */
@@ -40,5 +31,8 @@ void tw_stream_set_reading(struct tw_stream *stream, bool on);
 void tw_stream_shutdown(struct tw_stream *stream);
 /* Idempotent, asynchronous. No callback but on_closed comes any more. */
 void tw_stream_close(struct tw_stream *stream);
+
+/* For the poller: it is readable, or writable, or both. */
+void tw_stream_on_ready(struct tw_stream *stream, unsigned ready);
 
 #endif

@@ -1,0 +1,72 @@
+/* poller.c: epoll, below the loop. */
+#include "net/poller.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "net/stream.h"
+
+enum { EVENTS_A_TURN = 1024 };
+
+static void on_poll(uv_poll_t *poll, int status, int ready) {
+    struct tw_poller *poller = (struct tw_poller *)poll->data;
+    struct epoll_event events[EVENTS_A_TURN];
+    (void)status, (void)ready;
+    int count = epoll_wait(poller->epoll, events, EVENTS_A_TURN, 0);
+    for (int i = 0; i < count; i++) {
+        unsigned seen = 0;
+        if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) seen |= TW_READABLE;
+        if (events[i].events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) seen |= TW_WRITABLE;
+        tw_stream_on_ready((struct tw_stream *)events[i].data.ptr, seen);
+    }
+}
+
+static void reap(struct tw_poller *poller) {
+    struct tw_stream *stream;
+    while ((stream = poller->closed)) {
+        poller->closed = stream->next_closed;
+        poller->ops->on_closed(stream);
+    }
+}
+
+static void on_idle(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    reap((struct tw_poller *)idle->data);
+}
+
+int tw_poller_open(struct tw_poller *poller, uv_loop_t *loop, const struct tw_stream_ops *ops) {
+    *poller = (struct tw_poller){.ops = ops, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    if (poller->epoll < 0) return -errno;
+    int status = uv_poll_init(loop, &poller->poll, poller->epoll);
+    if (status < 0) {
+        close(poller->epoll);
+        return status;
+    }
+    uv_idle_init(loop, &poller->reaper);
+    poller->poll.data = poller->reaper.data = poller;
+    return uv_poll_start(&poller->poll, UV_READABLE, on_poll);
+}
+
+void tw_poller_close(struct tw_poller *poller) {
+    reap(poller);
+    uv_close((uv_handle_t *)&poller->poll, NULL);
+    uv_close((uv_handle_t *)&poller->reaper, NULL);
+    close(poller->epoll);
+}
+
+int tw_poller_watch(struct tw_poller *poller, struct tw_stream *stream, int fd, uint8_t known,
+                    uint8_t wanted) {
+    struct epoll_event event = {.data.ptr = stream};
+    if (wanted & TW_READABLE) event.events |= EPOLLIN;
+    if (wanted & TW_WRITABLE) event.events |= EPOLLOUT;
+    int what = known == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    return epoll_ctl(poller->epoll, what, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Not at once: it may be among the events that are being told. */
+void tw_poller_forget(struct tw_poller *poller, struct tw_stream *stream) {
+    stream->next_closed = poller->closed;
+    poller->closed = stream;
+    uv_idle_start(&poller->reaper, on_idle);
+}
