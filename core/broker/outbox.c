@@ -35,8 +35,6 @@ static uint32_t frame_bytes(const struct tw_entry *entry) {
 
 void tw_outbox_init(struct tw_outbox *outbox) {
     memset(outbox, 0, sizeof *outbox);
-    outbox->ring = outbox->places;
-    outbox->capacity = TW_OUTBOX_INLINE;
 }
 
 static void disown(struct tw_entry *entry) {
@@ -95,7 +93,7 @@ void tw_outbox_deinit(struct tw_outbox *outbox) {
     drop_entries(outbox, NULL);
     tw_buf_deinit(&outbox->control);
     tw_free(outbox->final);
-    if (outbox->ring != outbox->places) tw_free(outbox->ring);
+    tw_free(outbox->ring);
     tw_outbox_init(outbox);
 }
 
@@ -115,12 +113,13 @@ bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub,
 static bool make_room(struct tw_outbox *outbox) {
     if (outbox->count < outbox->capacity) return true;
     uint32_t capacity = outbox->dead * 2 > outbox->count ? outbox->capacity : outbox->capacity * 2;
+    if (capacity == 0) capacity = TW_OUTBOX_LEAST;
     struct tw_entry *ring = tw_try_alloc(capacity * sizeof *ring);
     if (!ring) return false;
     uint32_t live = 0;
     for (uint32_t i = 0; i < outbox->count; i++)
         if (entry_at(outbox, i)->parcel) ring[live++] = *entry_at(outbox, i);
-    if (outbox->ring != outbox->places) tw_free(outbox->ring);
+    tw_free(outbox->ring);
     outbox->ring = ring;
     outbox->capacity = capacity;
     outbox->count = live;
@@ -343,9 +342,9 @@ bool tw_outbox_is_empty(const struct tw_outbox *outbox) {
 
 void tw_outbox_shrink(struct tw_outbox *outbox) {
     if (outbox->control.length == 0) tw_buf_deinit(&outbox->control);
-    if (outbox->count > 0 || outbox->ring == outbox->places) return;
+    if (outbox->count > 0) return;
     tw_free(outbox->ring);
-    outbox->ring = outbox->places;
-    outbox->capacity = TW_OUTBOX_INLINE;
+    outbox->ring = NULL;
+    outbox->capacity = 0;
     outbox->head = outbox->dead = 0;
 }

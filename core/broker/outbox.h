@@ -6,7 +6,7 @@
  * On the wire: the rest of a half-written frame first, then control, then data, at last the final
  * bytes (our close frame). A frame is never broken up.
  *
- * Grows on demand from a few places inside the struct, so an idle client holds no heap. Nothing
+ * Grows on demand from nothing, so an idle client holds no heap. Nothing
  * here calls anybody; the hub decides when to write. */
 #ifndef TW_BROKER_OUTBOX_H
 #define TW_BROKER_OUTBOX_H
@@ -33,11 +33,11 @@ struct tw_entry {
     struct tw_sub *sub;       /* NULL: not of a subscription */
 };
 
-#define TW_OUTBOX_INLINE 2
+#define TW_OUTBOX_LEAST 4 /* entries; a power of two */
 #define TW_OUTBOX_MAX_CONTROL 16384 /* bytes; more is a peer that pings and does not read */
 
 struct tw_outbox {
-    struct tw_entry *ring;          /* places, or heap */
+    struct tw_entry *ring;          /* owned; NULL: none yet */
     uint32_t head, count, capacity; /* entries, dropped ones included; capacity a power of two */
     uint32_t dead;                  /* of these, dropped ones */
     uint32_t sent;  /* bytes of the first entry's frame already written; its sub is NULL then */
@@ -46,7 +46,6 @@ struct tw_outbox {
     bool is_over; /* something was appended past its bounds */
     struct tw_buf control;
     char *final; /* owned: the close frame, written when all else is; nothing more comes then */
-    struct tw_entry places[TW_OUTBOX_INLINE];
 };
 
 enum tw_push {

@@ -20,10 +20,10 @@ struct tw_sub {
     struct tw_topic *topic; /* NULL while pending */
     struct tw_name *name;   /* ref */
     struct tw_sub *next;    /* of the client */
+    uint64_t taken;         /* of the topic's messages; those since are in its batch, or written */
     uint32_t index;         /* in topic->subs */
     uint32_t queued;        /* entries in the client's data lane ... */
     uint32_t queued_bytes;  /* ... and the bytes of their frames */
-    uint64_t taken;         /* of the topic's messages; those since are in its batch, or written */
     enum tw_sub_state state;
 };
 

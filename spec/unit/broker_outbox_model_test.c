@@ -151,7 +151,7 @@ static void compare(struct pair *pair) {
         assert_int_equal(pair->feeds[i].sub.queued_bytes, bytes_of(&pair->model, i));
     }
     if (pair->model.count > pair->most) pair->most = pair->model.count;
-    assert_true(pair->outbox.capacity <= TW_OUTBOX_INLINE + 4 * pair->most);
+    assert_true(pair->outbox.capacity <= TW_OUTBOX_LEAST + 4 * pair->most);
 }
 
 static void push_one(struct pair *pair) {
