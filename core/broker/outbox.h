@@ -33,7 +33,7 @@ struct tw_entry {
     struct tw_sub *sub;       /* NULL: not of a subscription */
 };
 
-#define TW_OUTBOX_LEAST 4 /* entries; a power of two */
+#define TW_OUTBOX_LEAST 4           /* entries; a power of two */
 #define TW_OUTBOX_MAX_CONTROL 16384 /* bytes; more is a peer that pings and does not read */
 
 struct tw_outbox {

@@ -73,7 +73,10 @@ describe("a queue", function()
     local kept = COUNT - broker:channel("market").dropped
     assert.is_true(kept >= 2 and kept < COUNT / 2, kept .. " were kept")
     slow:resume()
-    for n = 1, kept do assert.equal(n, slow:receive_json().n) end
+    local got = {}
+    for i = 1, kept do got[i] = slow:receive_json().n end
+    assert_rising(got) -- not 1, 2, 3 …: a kernel on a busy machine may take one more in between
+    assert.is_true(got[1] == 1 and got[2] == 2 and got[kept] < COUNT)
     broker:publish("market", { n = COUNT + 1 })
     assert.receives(slow, { n = COUNT + 1 })
   end)

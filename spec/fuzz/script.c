@@ -3,9 +3,10 @@
  *
  * Input: a choice; then a single-file app, and behind NUL bytes what -D says; or JSON.
  *
- * The guard would end a text that runs for ever, after a deadline of the fuzzer's time. So those are
- * left out: no loops, no functions but `@` and `$`, which stand for one, no matching of patterns, no
- * text made into code. (What the guard does: spec/unit/script_guard_test.c, spec/live/guard_spec.lua.)
+ * The guard would end a text that runs for ever, after a deadline of the fuzzer's time. So those
+ * are left out: no loops, no functions but `@` and `$`, which stand for one, no matching of
+ * patterns, no text made into code. (What the guard does: spec/unit/script_guard_test.c,
+ * spec/live/guard_spec.lua.)
  */
 #include <ctype.h>
 #include <math.h>
