@@ -1,7 +1,7 @@
 /* frame.c: the bytes of a server's frames.
  *
- * Broadcasts do not pass through wslay's send queue: a frame is encoded once and shared by all of
- * its receivers, so what is needed here is a header, and control frames whole. */
+ * A broadcast's frame is encoded once and shared by all of its receivers, so what is needed here is
+ * a header, and control frames whole. */
 #include "proto/frame.h"
 
 #include <string.h>

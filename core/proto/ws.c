@@ -1,18 +1,13 @@
 /* ws.c: frames into messages, RFC 6455 section 5.
  *
- *   bytes --look: header checked--> wslay: unmasked --take--> message, control --> event
+ *   bytes --look: the header, checked by the byte--> take: unmasked --> message, control --> event
  *
- * wslay would read ahead, and tells of a header only with the first byte of its payload. So each
- * header is looked at on its way (`look`), refused there if it is wrong or announces too much, and
- * wslay gets no byte behind the frame that it is in (`allowed`). Hence `used` is exact, and a
- * reader's wslay is empty whenever `seen` is 0: then, and with no message begun, it can go back.
- *
- * Memory grows with what arrives, never with what a header announces. */
+ * `used` is exact: no byte behind the event is looked at. With no frame and no message begun, the
+ * reader can go back. Memory grows with what arrives, never with what a header announces. */
 #include "proto/ws.h"
 
 #include <errno.h>
 #include <string.h>
-#include <wslay/wslay.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -22,22 +17,21 @@
 enum { KEPT_CAPACITY = 65536, MASK_SIZE = 4, MAX_CONTROL = 125 };
 
 struct tw_ws_reader {
-    struct tw_ws_reader *next; /* in the pool */
-    wslay_frame_context_ptr frames;
+    struct tw_ws_reader *next;     /* in the pool */
     const unsigned char *at, *end; /* of the caller's bytes, during a call */
-    uint64_t allowed;              /* how many of them wslay may have: up to the end of the frame */
-    uint64_t payload_left;         /* of the frame, not yet out of wslay */
-    unsigned char head[10];        /* the frame's header, without the mask */
+    uint64_t left;                 /* of the frame's payload */
+    unsigned char head[14];        /* the frame's header */
+    unsigned char mask[MASK_SIZE]; /* for the next byte first */
     uint8_t seen;                  /* bytes in `head`; 0: between two frames */
     bool is_head_whole;
     bool is_closed; /* a close frame was read */
     uint8_t control_length;
-    unsigned char control[MAX_CONTROL]; /* the payload of a control frame that came in parts */
+    unsigned char control[MAX_CONTROL]; /* the payload of a control frame */
     enum tw_opcode opcode;              /* of the message begun; continuation: none is */
     unsigned empty_frames;              /* in it */
     uint64_t announced;                 /* payload bytes of it, by the headers so far */
     struct tw_utf8 utf8;
-    struct tw_buf message; /* payload bytes of it, collected */
+    struct tw_buf message; /* payload bytes of it */
     int failed;            /* the status, once and for all */
     struct tw_ws_event failure;
 };
@@ -48,20 +42,16 @@ struct tw_ws_pool {
 };
 
 static int borrow(struct tw_ws_pool *pool, struct tw_ws_reader **slot);
-static struct tw_ws_reader *reader_new(void);
 static void reader_free(struct tw_ws_reader *reader);
-static ssize_t on_recv(uint8_t *buf, size_t length, int flags, void *data);
 static int read_on(struct tw_ws_reader *reader, size_t max_message, struct tw_ws_event *event);
 static int look(struct tw_ws_reader *reader, size_t max_message);
 static int check_first(struct tw_ws_reader *reader);
 static int check_second(struct tw_ws_reader *reader);
+static int check_length(struct tw_ws_reader *reader, unsigned extended, size_t max_message);
 static int enter_frame(struct tw_ws_reader *reader, uint64_t length, size_t max_message);
-static int take(struct tw_ws_reader *reader, const struct wslay_frame_iocb *piece,
-                struct tw_ws_event *event);
-static int take_data(struct tw_ws_reader *reader, struct tw_str bytes, bool is_last,
-                     struct tw_ws_event *event);
-static int take_control(struct tw_ws_reader *reader, const struct wslay_frame_iocb *piece,
-                        struct tw_ws_event *event);
+static void unmask(struct tw_ws_reader *reader, void *out, size_t count);
+static int take_data(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event);
+static int take_control(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event);
 static int take_close(struct tw_ws_reader *reader, struct tw_ws_event *event);
 static int fail(struct tw_ws_reader *reader, int status, const char *why);
 static void forget_message(struct tw_ws_reader *reader);
@@ -118,14 +108,12 @@ void tw_ws_release(struct tw_ws_pool *pool, struct tw_ws_reader **slot) {
     if (!reader) return;
     *slot = NULL;
     pool->lent--;
-    /* Within a frame wslay cannot be reset. */
-    if (reader->seen > 0 || reader->failed != 0 || pool->idle_count == pool->keep) {
+    if (pool->idle_count == pool->keep) {
         reader_free(reader);
         return;
     }
     forget_message(reader);
-    reader->is_closed = false;
-    reader->next = pool->idle;
+    *reader = (struct tw_ws_reader){.next = pool->idle, .message = reader->message};
     pool->idle = reader;
     pool->idle_count++;
 }
@@ -136,7 +124,8 @@ static int borrow(struct tw_ws_pool *pool, struct tw_ws_reader **slot) {
         pool->idle = reader->next;
         pool->idle_count--;
     } else {
-        reader = reader_new();
+        /* Not by TW_NEW: peers choose how many readers are half-way in a message at a time. */
+        reader = (struct tw_ws_reader *)tw_try_alloc(sizeof *reader);
         if (!reader) return -ENOMEM;
     }
     pool->lent++;
@@ -144,59 +133,31 @@ static int borrow(struct tw_ws_pool *pool, struct tw_ws_reader **slot) {
     return 0;
 }
 
-/* Not by TW_NEW: peers choose how many readers are half-way in a message at a time. */
-static struct tw_ws_reader *reader_new(void) {
-    static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_recv};
-    struct tw_ws_reader *reader = (struct tw_ws_reader *)tw_try_alloc(sizeof *reader);
-    if (!reader) return NULL;
-    if (wslay_frame_context_init(&reader->frames, &callbacks, reader) == 0) return reader;
-    tw_free(reader);
-    return NULL;
-}
-
 static void reader_free(struct tw_ws_reader *reader) {
-    wslay_frame_context_free(reader->frames);
     tw_buf_deinit(&reader->message);
     tw_free(reader);
-}
-
-static ssize_t on_recv(uint8_t *buf, size_t length, int flags, void *data) {
-    struct tw_ws_reader *reader = (struct tw_ws_reader *)data;
-    (void)flags;
-    size_t count = (size_t)(reader->end - reader->at);
-    if (count > length) count = length;
-    if (count > reader->allowed) count = (size_t)reader->allowed;
-    if (count == 0) return -1;
-    memcpy(buf, reader->at, count);
-    reader->at += count;
-    reader->allowed -= count;
-    return (ssize_t)count;
 }
 
 /* 1: an event; 0: all is used. */
 static int read_on(struct tw_ws_reader *reader, size_t max_message, struct tw_ws_event *event) {
     for (;;) {
-        const unsigned char *before = reader->at;
-        struct wslay_frame_iocb piece = {0};
         int status = look(reader, max_message);
         if (status != 0) return status;
-        ssize_t got = wslay_frame_recv(reader->frames, &piece);
-        if (got == WSLAY_ERR_WANT_READ) {
-            if (reader->at == reader->end) return 0;
-            if (TW_CHECK(reader->at > before)) continue;
-            return fail(reader, TW_EPROTO, "unreadable frame");
-        }
-        if (!TW_CHECK(got >= 0)) return fail(reader, TW_EPROTO, "unreadable frame");
-        status = take(reader, &piece, event);
+        if (!reader->is_head_whole) return 0;
+        size_t count = (size_t)(reader->end - reader->at);
+        if (count == 0 && reader->left > 0) return 0;
+        if (count > reader->left) count = (size_t)reader->left;
+        status = reader->head[0] & 0x08 ? take_control(reader, count, event)
+                                        : take_data(reader, count, event);
         if (status != 0) return status;
     }
 }
 
-/* Reads the frame's header where it lies, and lets wslay have it as far as it is good: RFC
- * 6455 5.2, by the byte, so that nobody waits for the rest of a frame that is refused anyway. */
+/* RFC 6455 5.2, by the byte, so that nobody waits for the rest of a frame that is refused anyway.
+ */
 static int look(struct tw_ws_reader *reader, size_t max_message) {
-    while (!reader->is_head_whole && reader->allowed < (size_t)(reader->end - reader->at)) {
-        reader->head[reader->seen++] = reader->at[reader->allowed++];
+    while (!reader->is_head_whole && reader->at < reader->end) {
+        reader->head[reader->seen++] = *reader->at++;
         int status = 0;
         if (reader->seen == 1) status = check_first(reader);
         if (reader->seen == 2) status = check_second(reader);
@@ -204,15 +165,11 @@ static int look(struct tw_ws_reader *reader, size_t max_message) {
         if (reader->seen < 2) continue;
         unsigned length = reader->head[1] & 0x7F;
         unsigned extended = length == 126 ? 2 : length == 127 ? 8 : 0;
-        if (reader->seen < 2 + extended) continue;
-        uint64_t payload = extended == 0 ? length : 0;
-        for (unsigned i = 0; i < extended; i++)
-            payload = payload << 8 | reader->head[2 + i];
-        if (extended == 2 && payload < 126) return fail(reader, TW_EPROTO, "length not minimal");
-        if (extended == 8 && payload <= 0xFFFF)
-            return fail(reader, TW_EPROTO, "length not minimal");
-        if (payload >> 63) return fail(reader, TW_EPROTO, "length with the top bit");
-        return enter_frame(reader, payload, max_message);
+        if (reader->seen == 2 + extended) status = check_length(reader, extended, max_message);
+        if (status != 0) return status;
+        if (reader->seen < 2 + extended + MASK_SIZE) continue;
+        memcpy(reader->mask, reader->head + 2 + extended, MASK_SIZE);
+        reader->is_head_whole = true;
     }
     return 0;
 }
@@ -245,10 +202,18 @@ static int check_second(struct tw_ws_reader *reader) {
     return 0;
 }
 
+static int check_length(struct tw_ws_reader *reader, unsigned extended, size_t max_message) {
+    uint64_t payload = extended == 0 ? reader->head[1] & 0x7F : 0;
+    for (unsigned i = 0; i < extended; i++)
+        payload = payload << 8 | reader->head[2 + i];
+    if (extended == 2 && payload < 126) return fail(reader, TW_EPROTO, "length not minimal");
+    if (extended == 8 && payload <= 0xFFFF) return fail(reader, TW_EPROTO, "length not minimal");
+    if (payload >> 63) return fail(reader, TW_EPROTO, "length with the top bit");
+    return enter_frame(reader, payload, max_message);
+}
+
 static int enter_frame(struct tw_ws_reader *reader, uint64_t length, size_t max_message) {
-    reader->is_head_whole = true;
-    reader->payload_left = length;
-    reader->allowed += MASK_SIZE + length;
+    reader->left = length;
     unsigned opcode = reader->head[0] & 0x0F;
     if (opcode >= TW_OP_CLOSE) return 0;
     if (opcode != TW_OP_CONTINUATION) reader->opcode = (enum tw_opcode)opcode;
@@ -263,56 +228,58 @@ static int enter_frame(struct tw_ws_reader *reader, uint64_t length, size_t max_
     return 0;
 }
 
-static int take(struct tw_ws_reader *reader, const struct wslay_frame_iocb *piece,
-                struct tw_ws_event *event) {
-    TW_REQUIRE(piece->data_length <= reader->payload_left);
-    reader->payload_left -= piece->data_length;
-    bool is_end = reader->payload_left == 0;
-    if (is_end) {
-        reader->seen = 0;
-        reader->is_head_whole = false;
+/* The next bytes of the payload; behind the last one the frame is over. */
+static void unmask(struct tw_ws_reader *reader, void *out, size_t count) {
+    unsigned char *to = (unsigned char *)out, turned[MASK_SIZE];
+    uint32_t half;
+    uint64_t mask, word;
+    size_t i = 0;
+    memcpy(&half, reader->mask, sizeof half);
+    mask = (uint64_t)half << 32 | half;
+    for (; i + sizeof word <= count; i += sizeof word) {
+        memcpy(&word, reader->at + i, sizeof word);
+        word ^= mask;
+        memcpy(to + i, &word, sizeof word);
     }
-    if (wslay_is_ctrl_frame(piece->opcode)) return take_control(reader, piece, event);
-    struct tw_str bytes = {(const char *)piece->data, piece->data_length};
-    return take_data(reader, bytes, is_end && piece->fin, event);
+    for (; i < count; i++)
+        to[i] = reader->at[i] ^ reader->mask[i % MASK_SIZE];
+    for (i = 0; i < MASK_SIZE; i++)
+        turned[i] = reader->mask[(count + i) % MASK_SIZE];
+    memcpy(reader->mask, turned, MASK_SIZE);
+    reader->at += count;
+    reader->left -= count;
+    if (reader->left > 0) return;
+    reader->seen = 0;
+    reader->is_head_whole = false;
 }
 
-static int take_data(struct tw_ws_reader *reader, struct tw_str bytes, bool is_last,
-                     struct tw_ws_event *event) {
+static int take_data(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event) {
+    struct tw_buf *message = &reader->message;
     bool is_text = reader->opcode == TW_OP_TEXT;
-    if (is_text && !tw_utf8_feed(&reader->utf8, bytes.data, bytes.length)) {
+    if (tw_buf_try_reserve(message, count + 1) != 0) return fail(reader, -ENOMEM, "out of memory");
+    char *bytes = message->data + message->length;
+    unmask(reader, bytes, count);
+    if (is_text && !tw_utf8_feed(&reader->utf8, bytes, count)) {
         return fail(reader, TW_EUTF8, "text is not UTF-8");
     }
-    /* The whole message in one piece, as most are: handed out from where wslay has it. */
-    bool is_whole = is_last && bytes.length == reader->announced;
-    if (!is_whole) {
-        if (tw_buf_try_append(&reader->message, bytes.data, bytes.length) != 0) {
-            return fail(reader, -ENOMEM, "out of memory");
-        }
-        bytes = (struct tw_str){reader->message.data, reader->message.length};
-    }
-    if (!is_last) return 0;
+    message->length += count;
+    if (reader->left > 0 || !(reader->head[0] & 0x80)) return 0;
     if (is_text && !tw_utf8_is_complete(&reader->utf8)) {
         return fail(reader, TW_EUTF8, "text ends within a character");
     }
     event->opcode = reader->opcode;
-    event->payload = bytes;
+    event->payload = (struct tw_str){message->data, message->length};
     reader->opcode = TW_OP_CONTINUATION;
     return 1;
 }
 
-static int take_control(struct tw_ws_reader *reader, const struct wslay_frame_iocb *piece,
-                        struct tw_ws_event *event) {
-    struct tw_str payload = {(const char *)piece->data, piece->data_length};
-    if (piece->data_length < piece->payload_length) {
-        memcpy(reader->control + reader->control_length, piece->data, piece->data_length);
-        reader->control_length = (uint8_t)(reader->control_length + piece->data_length);
-        if (reader->payload_left > 0) return 0;
-        payload = (struct tw_str){(const char *)reader->control, reader->control_length};
-        reader->control_length = 0;
-    }
-    event->opcode = (enum tw_opcode)piece->opcode;
-    event->payload = payload;
+static int take_control(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event) {
+    unmask(reader, reader->control + reader->control_length, count);
+    reader->control_length = (uint8_t)(reader->control_length + count);
+    if (reader->left > 0) return 0;
+    event->opcode = (enum tw_opcode)(reader->head[0] & 0x0F);
+    event->payload = (struct tw_str){(const char *)reader->control, reader->control_length};
+    reader->control_length = 0;
     return event->opcode == TW_OP_CLOSE ? take_close(reader, event) : 1;
 }
 

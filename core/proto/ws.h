@@ -1,8 +1,5 @@
-/* ws.h: a client's frames into messages. wslay is included in ws.c only.
- *
- * wslay's frame layer cuts and unmasks the frames; this file puts messages together in a buffer of
- * its own, which it bounds, and checks the rest of RFC 6455: masks, reserved bits and opcodes,
- * continuation order, UTF-8 as it arrives, close payloads.
+/* ws.h: a client's frames into messages, in a buffer that is bounded. Checks what RFC 6455 asks
+ * for: masks, reserved bits and opcodes, continuation order, UTF-8 as it arrives, close payloads.
  *
  * An idle client costs one NULL pointer: a reader is lent from the pool when bytes arrive, and goes
  * back when they end at a message boundary. */

@@ -16,7 +16,6 @@ local LAYERS = {
 -- Headers of others, by the start of their name, and the files that may include them.
 local FOREIGN = {
   { "uv", "^uv%.h$ ^uv/", "^core/net/ ^core/app/" },
-  { "wslay", "^wslay/", "^core/proto/ws%.c$" },
   { "Lua", "^lua[%w%-%.]*[/.] ^lauxlib%.h$ ^lualib%.h$",
     "^core/script/ ^core/sim/lua_ ^core/sim/main%.c$" },
   { "http_parser", "^http_parser%.h$", "^core/proto/" },

@@ -48,7 +48,7 @@ end
 
 expect("a right tree", {
   ["core/app/main.c"] = '#include <uv.h>\n#include "tidewire/tidewire.h"\n#include "net/tcp.h"\n',
-  ["core/proto/ws.c"] = '#include "proto/ws.h"\n#include <wslay/wslay.h>\n#include "broker/a.h"\n',
+  ["core/proto/ws.c"] = '#include "proto/ws.h"\n#include "broker/a.h"\n',
   ["core/proto/http.c"] = "#include <http_parser.h>\n",
   ["core/script/host.c"] = "#include <lauxlib.h>\n#include <lua.h>\n#include <luajit-2.1/lua.h>\n",
   ["core/sim/sim.c"] = '#include "script/host.h"\n#include "proto/ws.h"\n',
@@ -73,7 +73,6 @@ expect("after a comment", { ["core/base/a.c"] = '/* x\n */ #include "net/a.h"\n'
 expect("sim is no layer for others", { ["core/app/a.c"] = '#include "sim/sim.h"\n' },
   "core/app/a.c:1: ")
 expect("uv", { ["core/proto/a.c"] = "#include <uv.h>\n" }, "headers of uv only in")
-expect("wslay", { ["core/proto/ws.h"] = "#include <wslay/wslay.h>\n" }, "headers of wslay only in")
 expect("Lua", { ["core/app/a.c"] = "#include <lua.h>\n" }, "headers of Lua only in")
 expect("Lua by folder", { ["core/sim/a.c"] = "#include <lua5.1/lua.h>\n" }, "headers of Lua only")
 expect("LuaJIT by folder", { ["core/sim/a.c"] = "#include <luajit-2.1/lua.h>\n" }, "headers of Lua")

@@ -333,7 +333,7 @@ static void gives_the_reader_back_at_a_boundary(void **state) {
     add(0x81, "tide");
     assert_int_equal(tw_ws_read(pool, &slot, input.data, input.length, &used, MAX_MESSAGE, &event),
                      1);
-    assert_int_equal(used, first); /* exact: wslay has read nothing ahead */
+    assert_int_equal(used, first); /* exact: nothing was read ahead */
     assert_non_null(slot);
     assert_int_equal(
         tw_ws_read(pool, &slot, input.data + used, input.length - used, &used, MAX_MESSAGE, &event),

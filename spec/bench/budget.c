@@ -1,0 +1,183 @@
+/* budget.c: a fixed piece of work, for counting its instructions (see budget.lua): the broker of
+ * one worker, from the bytes that a socket would give to those that it would take, with the app of
+ * spec/bench/app and its Lua. The sockets alone are missing.
+ *
+ *   budget WORK ROUNDS
+ *
+ *   fanout1     a message to 1,000 subscribers in each turn
+ *   fanout64    64 messages to 1,000 subscribers in each turn
+ *   publish     64 messages to one subscriber in each turn
+ *   handshake   one more client
+ *   heartbeat   1,000 idle clients: a ping, and the pong
+ *   memory      prints the bytes that an idle client holds, counted over so many clients */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "proto/raw.h"
+#include "proto/session.h"
+#include "script/script.h"
+
+enum { SUBSCRIBERS = 1000, PAYLOAD = 0x80 };
+
+static struct tw_mailbox boxes[2];
+static struct tw_hubs hubs;
+static struct tw_hub hub;
+static struct tw_session_config config;
+static uint64_t now_ms = 1000, next_ms;
+
+/* --- sockets that take everything --- */
+
+static int64_t transport_write(void *data, const struct iovec *spans, int count) {
+    int64_t length = 0;
+    (void)data;
+    for (int i = 0; i < count; i++)
+        length += (int64_t)spans[i].iov_len;
+    return length;
+}
+
+static void transport_set_reading(void *data, bool on) {
+    (void)data, (void)on;
+}
+
+static void transport_end(void *data) {
+    (void)data;
+}
+
+static const struct tw_transport_ops transport = {.write = transport_write,
+                                                  .set_reading = transport_set_reading,
+                                                  .shutdown = transport_end,
+                                                  .close = transport_end};
+static const struct tw_http_service service = {.websocket = true};
+
+static void wake(void *driver, unsigned index) {
+    (void)driver, (void)index;
+}
+
+static void turn(void) {
+    do
+        next_ms = tw_hub_turn(&hub, now_ms);
+    while (tw_hub_is_busy(&hub));
+}
+
+static void begin(const char *path) {
+    struct tw_app app = {.path = path};
+    struct tw_load_errors errors;
+    struct tw_generation *generation;
+    struct tw_vm **vms;
+    size_t count;
+    if (tw_app_load(&app, 1, 1, &generation, &vms, &count, &errors) != 0) {
+        fprintf(stderr, "budget: %s: %s\n", path, errors.items[0].message);
+        exit(1);
+    }
+    hubs = (struct tw_hubs){.workers = 1,
+                            .boxes = boxes,
+                            .wake = wake,
+                            .hooks = &tw_script_hooks,
+                            .dialect = &tw_dialect_raw};
+    tw_mailbox_init(&boxes[0], 1000);
+    tw_mailbox_init(&boxes[1], 1000);
+    tw_admission_init(&hubs.admission);
+    tw_hub_init(&hub, &hubs, 0, generation, vms[0], 1, now_ms);
+    config = (struct tw_session_config){
+        .hub = &hub, .pool = tw_ws_pool_new(16), .service = &service, .transport = &transport};
+}
+
+/* --- clients --- */
+
+static struct tw_session *connect_one(void) {
+    static const char request[] = "GET /ws/bench:1 HTTP/1.1\r\n"
+                                  "Host: 127.0.0.1:8080\r\n"
+                                  "Upgrade: websocket\r\n"
+                                  "Connection: Upgrade\r\n"
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                                  "Sec-WebSocket-Version: 13\r\n\r\n";
+    static char place;
+    struct tw_ip ip = {0};
+    struct tw_session *session = tw_session_new(&config, &place, &ip);
+    tw_session_on_read(session, request, sizeof request - 1);
+    turn();
+    return session;
+}
+
+/* Frames as a client sends them, masked with zeros. */
+static size_t frames(char *out, unsigned count) {
+    size_t length = 0;
+    for (unsigned i = 0; i < count; i++) {
+        static const char header[] = {'\x81', '\xfe', 0, '\x80', 0, 0, 0, 0};
+        memcpy(out + length, header, sizeof header);
+        memset(out + length + sizeof header, 'x', PAYLOAD);
+        memcpy(out + length + sizeof header, "{\"symbol\":\"AAPL\",\"price\":187.31,\"pad\":\"",
+               39);
+        memcpy(out + length + sizeof header + PAYLOAD - 2, "\"}", 2);
+        length += sizeof header + PAYLOAD;
+    }
+    return length;
+}
+
+static void fan_out(unsigned subscribers, unsigned window, unsigned long rounds) {
+    static char bytes[64 * (PAYLOAD + 8)];
+    size_t length = frames(bytes, window);
+    struct tw_session *publisher = connect_one();
+    for (unsigned i = 1; i < subscribers; i++)
+        connect_one();
+    uint64_t before = hub.stats.messages_out;
+    for (unsigned long i = 0; i < rounds; i++) {
+        tw_session_on_read(publisher, bytes, length);
+        turn();
+    }
+    if (hub.stats.messages_out - before == rounds * window * subscribers) return;
+    fprintf(stderr, "budget: %llu deliveries are missing\n",
+            (unsigned long long)(rounds * window * subscribers + before - hub.stats.messages_out));
+    exit(1);
+}
+
+static void heartbeats(unsigned long rounds) {
+    static const char pong[] = {'\x8a', '\x80', 0, 0, 0, 0};
+    struct tw_session *sessions[SUBSCRIBERS];
+    for (unsigned i = 0; i < SUBSCRIBERS; i++)
+        sessions[i] = connect_one();
+    for (unsigned long i = 0; i < rounds; i++) {
+        now_ms = hub.now_ms = next_ms;
+        turn();
+        for (unsigned j = 0; j < SUBSCRIBERS; j++)
+            tw_session_on_read(sessions[j], pong, sizeof pong);
+        turn();
+    }
+}
+
+static void count_memory(unsigned long clients) {
+    connect_one();
+    struct mallinfo2 before = mallinfo2();
+    for (unsigned long i = 0; i < clients; i++)
+        connect_one();
+    struct mallinfo2 after = mallinfo2();
+    printf("memory %.0f\n", (double)(after.uordblks - before.uordblks) / (double)clients);
+}
+
+int main(int argc, char **argv) {
+    const char *work = argc == 4 ? argv[2] : "";
+    unsigned long rounds = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
+    if (argc == 4) begin(argv[1]);
+    if (strcmp(work, "fanout1") == 0) {
+        fan_out(SUBSCRIBERS, 1, rounds);
+    } else if (strcmp(work, "fanout64") == 0) {
+        fan_out(SUBSCRIBERS, 64, rounds);
+    } else if (strcmp(work, "publish") == 0) {
+        fan_out(1, 64, rounds);
+    } else if (strcmp(work, "handshake") == 0) {
+        for (unsigned long i = 0; i < rounds; i++)
+            connect_one();
+    } else if (strcmp(work, "heartbeat") == 0) {
+        heartbeats(rounds);
+    } else if (strcmp(work, "memory") == 0) {
+        count_memory(rounds);
+    } else {
+        fprintf(stderr, "usage: budget APP fanout1|fanout64|publish|handshake|heartbeat|memory "
+                        "ROUNDS\n");
+        return 2;
+    }
+    return 0;
+}
