@@ -7,22 +7,31 @@
 #include "base/status.h"
 #include "sim/sim.h"
 
+#define PIECE_S 0.1
+
 /* --- pipes --- */
 
 static size_t pipe_room(const struct tw_pipe *pipe) {
     return pipe->bytes.length < pipe->capacity ? pipe->capacity - pipe->bytes.length : 0;
 }
 
+/* Appends as many of the bytes as there is room for. They arrive bit by bit, as far as their reader
+ * can tell: in pieces of PIECE_S seconds each. */
 static size_t pipe_write(struct tw_pipe *pipe, const char *bytes, size_t length, uint64_t now_us) {
-    size_t room = pipe_room(pipe);
+    size_t room = pipe_room(pipe), done = 0;
     if (length > room) length = room;
     if (length == 0) return 0;
     uint64_t from_us = pipe->busy_until_us > now_us ? pipe->busy_until_us : now_us;
-    double takes_us = pipe->speed > 0 ? (double)length / pipe->speed * 1e6 : 0;
-    pipe->busy_until_us = from_us + (uint64_t)takes_us;
-    struct tw_pipe_chunk chunk = {length, pipe->busy_until_us + pipe->delay_us};
+    size_t most = pipe->speed > 0 ? 1 + (size_t)(pipe->speed * PIECE_S) : length;
+    while (done < length) {
+        struct tw_pipe_chunk chunk = {length - done < most ? length - done : most, 0};
+        done += chunk.length;
+        double takes_us = pipe->speed > 0 ? (double)done / pipe->speed * 1e6 : 0;
+        pipe->busy_until_us = from_us + (uint64_t)takes_us;
+        chunk.at_us = pipe->busy_until_us + pipe->delay_us;
+        tw_buf_append(&pipe->chunks, &chunk, sizeof chunk);
+    }
     tw_buf_append(&pipe->bytes, bytes, length);
-    tw_buf_append(&pipe->chunks, &chunk, sizeof chunk);
     return length;
 }
 
@@ -43,18 +52,27 @@ static size_t pipe_arrived(const struct tw_pipe *pipe, uint64_t now_us) {
     return sum;
 }
 
-static void pipe_consume(struct tw_pipe *pipe, size_t length) {
+/* Takes the first `length` bytes out; owned. */
+static struct tw_buf pipe_take(struct tw_pipe *pipe, size_t length) {
+    struct tw_buf taken = {0};
     struct tw_pipe_chunk *chunk;
-    tw_buf_consume(&pipe->bytes, length);
+    if (length == pipe->bytes.length) {
+        taken = pipe->bytes;
+        pipe->bytes = (struct tw_buf){0};
+    } else {
+        tw_buf_append(&taken, pipe->bytes.data, length);
+        tw_buf_consume(&pipe->bytes, length);
+    }
     while (length > 0 && (chunk = first_chunk(pipe))) {
         size_t part = length < chunk->length ? length : chunk->length;
         chunk->length -= part;
         length -= part;
         if (chunk->length == 0) pipe->chunk_at++;
     }
-    if (first_chunk(pipe)) return;
+    if (first_chunk(pipe)) return taken;
     pipe->chunks.length = 0;
     pipe->chunk_at = 0;
+    return taken;
 }
 
 static void pipe_deinit(struct tw_pipe *pipe) {
@@ -163,21 +181,19 @@ void tw_link_deinit(struct tw_link *link) {
 
 /* --- what happens --- */
 
-/* A copy of a random part of what has arrived: the reader may write into the same pipe meanwhile.
- */
-static struct tw_str piece(struct tw_link *link, const struct tw_pipe *pipe, size_t arrived) {
+/* What has arrived, or a random part of it. The pipe is free of it before its reader sees it. */
+static struct tw_buf take_arrived(struct tw_link *link, struct tw_pipe *pipe, size_t arrived) {
     if (link->is_split && arrived > 1) arrived = 1 + tw_sim_random(link->sim) % arrived;
-    return (struct tw_str){tw_memdup(pipe->bytes.data, arrived), arrived};
+    return pipe_take(pipe, arrived);
 }
 
 static bool read_up(struct tw_link *link) {
     size_t arrived = pipe_arrived(&link->up, tw_sim_now_us(link->sim));
     if (!link->session || link->is_closed || !link->is_reading) return false;
     if (arrived > 0) {
-        struct tw_str bytes = piece(link, &link->up, arrived);
-        pipe_consume(&link->up, bytes.length);
+        struct tw_buf bytes = take_arrived(link, &link->up, arrived);
         tw_session_on_read(link->session, bytes.data, bytes.length);
-        tw_free((void *)(uintptr_t)bytes.data);
+        tw_buf_deinit(&bytes);
         tw_link_pump(link);
         return true;
     }
@@ -191,10 +207,9 @@ static bool read_down(struct tw_link *link) {
     size_t arrived = pipe_arrived(&link->down, tw_sim_now_us(link->sim));
     if (link->is_stalled || link->peer.state == TW_PEER_ENDED) return false;
     if (arrived > 0) {
-        struct tw_str bytes = piece(link, &link->down, arrived);
-        pipe_consume(&link->down, bytes.length);
+        struct tw_buf bytes = take_arrived(link, &link->down, arrived);
         tw_peer_read(&link->peer, bytes.data, bytes.length);
-        tw_free((void *)(uintptr_t)bytes.data);
+        tw_buf_deinit(&bytes);
         tw_link_pump(link);
         return true;
     }

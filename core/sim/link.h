@@ -22,7 +22,7 @@ struct tw_link_options {
 
 struct tw_pipe_chunk {
     size_t length;
-    uint64_t at_us; /* when its last byte arrives */
+    uint64_t at_us; /* when it arrives, with its last byte */
 };
 
 struct tw_pipe {

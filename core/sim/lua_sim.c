@@ -337,29 +337,97 @@ static int sim_take(lua_State *L) {
     return 2;
 }
 
-/* look(client) -> { state, status, head, body, close_code ... } */
-static int sim_look(lua_State *L) {
+/* What look() knows of a client; `fault` is nil when there is none. */
+enum field {
+    STATE,
+    STATUS,
+    HEAD,
+    BODY,
+    CLOSE_CODE,
+    CLOSE_REASON,
+    COUNT,
+    PINGS,
+    UNSENT,
+    WORKER,
+    WAS_RESET,
+    HAS_SESSION,
+    FAULT,
+    FIELDS
+};
+static const char *const field_names[FIELDS + 1] = {
+    [STATE] = "state",   [STATUS] = "status",         [HEAD] = "head",
+    [BODY] = "body",     [CLOSE_CODE] = "close_code", [CLOSE_REASON] = "close_reason",
+    [COUNT] = "count",   [PINGS] = "pings",           [UNSENT] = "unsent",
+    [WORKER] = "worker", [WAS_RESET] = "was_reset",   [HAS_SESSION] = "has_session",
+    [FAULT] = "fault",
+};
+
+static void push_buf(lua_State *L, const struct tw_buf *buf) {
+    lua_pushlstring(L, buf->data ? buf->data : "", buf->length);
+}
+
+static void push_field(lua_State *L, const struct tw_link *link, enum field field) {
     static const char *const states[] = {"http", "open", "ended"};
-    const struct tw_link *link = check_link(L);
     const struct tw_peer *peer = &link->peer;
-    lua_createtable(L, 0, 12);
-    set_text(L, "state", states[peer->state]);
-    set_number(L, "status", peer->status);
-    lua_pushlstring(L, peer->head.data ? peer->head.data : "", peer->head.length);
-    lua_setfield(L, -2, "head");
-    lua_pushlstring(L, peer->in.data ? peer->in.data : "", peer->in.length);
-    lua_setfield(L, -2, "body");
-    set_number(L, "close_code", peer->close_code);
-    set_text(L, "close_reason", peer->close_reason);
-    set_number(L, "count", (double)peer->count);
-    set_number(L, "pings", peer->pings);
-    set_number(L, "unsent", (double)(peer->out.length + link->up.bytes.length));
-    set_number(L, "worker", link->node);
-    lua_pushboolean(L, link->is_reset);
-    lua_setfield(L, -2, "was_reset");
-    lua_pushboolean(L, link->session != NULL);
-    lua_setfield(L, -2, "has_session");
-    if (peer->fault) set_text(L, "fault", peer->fault);
+    switch (field) {
+    case STATE:
+        lua_pushstring(L, states[peer->state]);
+        break;
+    case STATUS:
+        lua_pushinteger(L, peer->status);
+        break;
+    case HEAD:
+        push_buf(L, &peer->head);
+        break;
+    case BODY:
+        push_buf(L, &peer->in);
+        break;
+    case CLOSE_CODE:
+        lua_pushinteger(L, (lua_Integer)peer->close_code);
+        break;
+    case CLOSE_REASON:
+        lua_pushstring(L, peer->close_reason);
+        break;
+    case COUNT:
+        lua_pushinteger(L, (lua_Integer)peer->count);
+        break;
+    case PINGS:
+        lua_pushinteger(L, (lua_Integer)peer->pings);
+        break;
+    case UNSENT:
+        lua_pushinteger(L, (lua_Integer)(peer->out.length + link->up.bytes.length));
+        break;
+    case WORKER:
+        lua_pushinteger(L, (lua_Integer)link->node);
+        break;
+    case WAS_RESET:
+        lua_pushboolean(L, link->is_reset);
+        break;
+    case HAS_SESSION:
+        lua_pushboolean(L, link->session != NULL);
+        break;
+    case FAULT:
+        lua_pushstring(L, peer->fault);
+        break;
+    case FIELDS:
+        lua_pushnil(L);
+        break;
+    }
+}
+
+/* look(client) -> { state, status, head, body, close_code ... }; look(client, name) -> one of them
+ */
+static int sim_look(lua_State *L) {
+    const struct tw_link *link = check_link(L);
+    if (!lua_isnoneornil(L, 3)) {
+        push_field(L, link, (enum field)luaL_checkoption(L, 3, NULL, field_names));
+        return 1;
+    }
+    lua_createtable(L, 0, FIELDS);
+    for (int field = 0; field < FIELDS; field++) {
+        push_field(L, link, (enum field)field);
+        lua_setfield(L, -2, field_names[field]);
+    }
     return 1;
 }
 

@@ -31,7 +31,7 @@ local LOOKED_UP = {
   has_session = true,
 }
 function Client:__index(name)
-  if LOOKED_UP[name] then return self.broker.core:look(self.number)[name] end
+  if LOOKED_UP[name] then return self.broker.core:look(self.number, name) end
   return Client[name]
 end
 
@@ -192,7 +192,7 @@ function Client:receive(within)
   local payload, opcode
   self.broker:wait(function()
     payload, opcode = broker:take(self.number)
-    return payload or broker:look(self.number).state == "ended"
+    return payload or broker:look(self.number, "state") == "ended"
   end, within)
   if not payload then payload, opcode = broker:take(self.number) end
   return payload, KINDS[opcode]

@@ -4,7 +4,7 @@ local harness = require "tidewire.harness"
 local json = require "tidewire.harness.json"
 
 local COUNT = 200
-local PAD = ("x"):rep(8000)
+local PAD = (',"pad":"%s"}'):format(("x"):rep(8000))
 
 describe("a queue", function()
   after_each(harness.teardown)
@@ -33,10 +33,11 @@ describe("a queue", function()
   -- Publishes 1 .. COUNT; a reader takes each at once.
   local function flood(broker, reader, fields)
     for n = 1, COUNT do
-      local message = { n = n, pad = PAD }
+      local message = { n = n }
       for name, value in pairs(fields and fields(n) or {}) do message[name] = value end
-      broker:publish("market", message)
-      if reader then assert.equal(n, reader:receive_json(10).n) end
+      broker:publish("market", json.encode(message):sub(1, -2) .. PAD)
+      local got = reader and tonumber(reader:receive(10):match '"n":(%d+)')
+      if got and got ~= n then assert.equal(n, got) end
     end
   end
 
@@ -88,7 +89,7 @@ describe("a queue", function()
     repeat
       n = n + 1
       assert.is_true(n <= 1000, "the slow client's subscription does not end")
-      broker:publish("market", { n = n, pad = PAD })
+      broker:publish("market", { n = n, pad = ("x"):rep(8000) })
       assert.equal(n, reader:receive_json().n)
     until broker:channel("market").subscribers == 1
     slow:resume()

@@ -73,7 +73,10 @@ describe("the shutdown", function()
     for i, client in ipairs(clients) do
       assert.truthy(client:wait_closed())
       local got = client:messages()
-      for n, payload in ipairs(got) do assert.equal(tostring(i == 2 and n + 1 or n), payload) end
+      for n, payload in ipairs(got) do
+        local wanted = tostring(i == 2 and n + 1 or n)
+        if payload ~= wanted then assert.equal(wanted, payload) end -- asserting is slow
+      end
       assert.equal(1001, client.close_code)
     end
     assert.truthy(broker:wait_connections(0))

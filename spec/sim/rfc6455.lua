@@ -9,6 +9,7 @@
 -- when the connection of the speaker fails in the same moment.
 local assert = require "luassert"
 local frame = require "spec.support.frame"
+local request = require "tidewire.harness.request"
 local sim = require "tidewire.sim"
 
 local rfc = { frame = frame.encode, text = frame.text, binary = frame.binary, close = frame.close }
@@ -41,11 +42,16 @@ function rfc.broker(settings)
   return broker
 end
 
+local HANDSHAKE = request.handshake("/ws/echo", {})
+
 --- A client that sees pongs, too.
 function rfc.connect(broker, options)
   options = options or {}
-  options.keeps_pings, options.no_pong = true, true
-  return broker:connect("/ws/echo", options)
+  options.keeps_pings, options.no_pong, options.raw = true, true, HANDSHAKE
+  local client = broker:dial("/ws/echo", options)
+  broker.core:settle()
+  if client.status ~= 101 then assert.equal(101, client.status) end
+  return client
 end
 
 --- What has come: the list of data messages ({ kind, payload } in one text), the list of pongs.
@@ -85,15 +91,16 @@ local function check_list(what, wanted, got, may_be_short)
   if not fits then assert.same({ what, brief(wanted) }, { what, brief(got) }) end
 end
 
+-- A case that leaves the connection open is written to the same one each time.
 local function run(broker, case, pieces, how, options)
-  local client = rfc.connect(broker, options)
+  local client = case.client or rfc.connect(broker, options)
+  if not case.close and not options then case.client = client end
   write(broker, client, pieces)
   if not case.close then
     client:ping("still here?")
     broker.core:settle()
   end
   local data, pongs = rfc.heard(broker, client)
-  local look = broker.core:look(client.number)
   local wanted_pongs = { unpack(case.pongs or {}) }
   if not case.close then wanted_pongs[#wanted_pongs + 1] = "still here?" end
   check_list(how .. ", messages", case.hears or {}, data, case.close)
@@ -101,11 +108,12 @@ local function run(broker, case, pieces, how, options)
   check_list(how .. ", the observer's messages", case.hears or {},
     (rfc.heard(broker, broker.observer)))
   local state, code = case.close and "ended" or "open", case.close or 1006
-  if look.state ~= state or look.close_code ~= code then
-    assert.same({ how, state, code }, { how, look.state, look.close_code, look.close_reason })
+  if client.state ~= state or client.close_code ~= code then
+    assert.same({ how, state, code }, { how, client.state, client.close_code, client.close_reason })
   end
-  if case.reason then assert.equal(case.reason, look.close_reason) end
-  if not case.close then client:reset() end
+  if case.reason and client.close_reason ~= case.reason then
+    assert.equal(case.reason, client.close_reason)
+  end
 end
 
 -- Byte by byte the decision must fall with byte `at`.
@@ -127,16 +135,7 @@ local function pieces_of(bytes, size)
 end
 rfc.pieces_of = pieces_of
 
---- Runs the case with its bytes in one write, then split: short ones at each place and byte by
--- byte, long ones at some random places and by a link that cuts as it likes. `case.pieces`: also in
--- pieces of that many bytes.
-function rfc.holds(broker, case)
-  local bytes = table.concat(case)
-  run(broker, case, { bytes }, "in one write")
-  if case.pieces then
-    run(broker, case, pieces_of(bytes, case.pieces), "in pieces of " .. case.pieces)
-  end
-  if case.at then run_to_the_byte(broker, case, bytes) end
+local function run_splits(broker, case, bytes)
   if #bytes <= EACH_SPLIT then
     for cut = 1, #bytes - 1 do
       run(broker, case, { bytes:sub(1, cut), bytes:sub(cut + 1) }, "split behind byte " .. cut)
@@ -151,7 +150,25 @@ function rfc.holds(broker, case)
     run(broker, case, { bytes:sub(1, a), bytes:sub(a + 1, b), bytes:sub(b + 1) },
       ("split behind bytes %d and %d"):format(a, b))
   end
+  if case.client then case.client:configure { split = true } end
   run(broker, case, { bytes }, "split by the link", { split = true })
+end
+
+--- Runs the case with its bytes in one write, then split: short ones at each place and byte by
+-- byte, long ones at some random places and by a link that cuts as it likes. `case.pieces`: also in
+-- pieces of that many bytes.
+function rfc.holds(broker, case)
+  local bytes = table.concat(case)
+  run(broker, case, { bytes }, "in one write")
+  if case.pieces then
+    run(broker, case, pieces_of(bytes, case.pieces), "in pieces of " .. case.pieces)
+  end
+  if case.at then run_to_the_byte(broker, case, bytes) end
+  run_splits(broker, case, bytes)
+  if case.client then
+    case.client:reset()
+    case.client = nil
+  end
 end
 
 return rfc

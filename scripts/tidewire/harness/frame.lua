@@ -8,8 +8,11 @@ local frame = {
 
 local MASK = "\55\250\33\61" -- the RFC's own example; a fixed mask keeps failures repeatable
 
+local new_bytes = ffi.typeof "uint8_t[?]"
+
 local function xor(payload, mask)
-  local bytes = ffi.new("uint8_t[?]", #payload)
+  if payload == "" then return "" end
+  local bytes = new_bytes(#payload)
   ffi.copy(bytes, payload, #payload)
   local key = { mask:byte(1, 4) }
   for i = 0, #payload - 1 do
