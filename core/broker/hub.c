@@ -245,13 +245,13 @@ static void close_slow(struct tw_hub *hub, struct tw_client *client) {
     tw_client_close(client, 4431, "too slow", true);
 }
 
-/* Writes what the outbox holds; the policies speak about what the socket did not take. */
-static void flush(struct tw_hub *hub, struct tw_client *client) {
+/* The policies speak about what the socket did not take, also when the client is closing: what
+ * stands before its close frame is bounded, too. */
+void tw_hub_flush(struct tw_hub *hub, struct tw_client *client) {
     client->ops->flush(client);
-    if (!client->is_blocked || client->is_closing) return;
-    if (tw_outbox_enforce(&client->outbox, hub->generation->settings.queue_bytes) ==
-        TW_PUSH_TOO_SLOW)
-        close_slow(hub, client);
+    if (!client->is_blocked) return;
+    enum tw_push push = tw_outbox_enforce(&client->outbox, hub->generation->settings.queue_bytes);
+    if (push == TW_PUSH_TOO_SLOW && !client->is_closing) close_slow(hub, client);
 }
 
 /* May the message wait for the end of the turn whatever the bounds say? A peer that reads must lose
@@ -270,7 +270,7 @@ static void push(struct tw_hub *hub, struct tw_client *client, struct tw_sub *su
     enum tw_push result = TW_PUSHED;
     bool is_full = tw_outbox_is_full(&client->outbox, sub, frame, max_bytes);
     if (is_full && !client->is_blocked && !may_wait(hub, client, sub, frame)) {
-        flush(hub, client);
+        tw_hub_flush(hub, client);
         if (client->is_closing) return; /* it is broken, or too slow */
         is_full = tw_outbox_is_full(&client->outbox, sub, frame, max_bytes);
     }
@@ -371,7 +371,7 @@ static void flush_dirty(struct tw_hub *hub) {
     struct tw_list *node;
     while ((node = tw_list_shift(&hub->dirty))) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, dirty);
-        if (!client->is_blocked) flush(hub, client);
+        tw_hub_flush(hub, client);
     }
 }
 

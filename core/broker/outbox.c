@@ -235,6 +235,7 @@ int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub,
 
 enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes) {
     enum tw_push worst = TW_PUSHED;
+    char *final = outbox->final;
     if (!outbox->is_over) return TW_PUSHED;
     outbox->is_over = false;
     uint32_t first = outbox->sent > 0 ? 1 : 0, count = outbox->count - first;
@@ -248,6 +249,7 @@ enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes) {
         kill_entry(outbox, entry);
     }
     trim_head(outbox);
+    outbox->final = NULL; /* what was queued before it may stay before it */
     for (uint32_t i = 0; i < count; i++) {
         struct tw_sub *sub = queued[i].sub;
         uint64_t nobodys = 0;
@@ -257,6 +259,7 @@ enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes) {
         if (push == TW_PUSH_TOO_SLOW) worst = push;
         tw_parcel_unref(queued[i].parcel);
     }
+    outbox->final = final;
     tw_free(queued);
     return worst;
 }

@@ -18,8 +18,9 @@ local function with_query(path, options)
   return path .. (path:find("?", 1, true) and "&" or "?") .. table.concat(query, "&")
 end
 
-local USUAL = "GET %s HTTP/1.1\r\nConnection: Upgrade\r\nHost: tidewire.test\r\nSec-WebSocket-Key: " ..
-  KEY .. "\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n"
+local USUAL = "GET %s HTTP/1.1\r\nConnection: Upgrade\r\nHost: tidewire.test\r\n"
+  .. "Sec-WebSocket-Key: " .. KEY .. "\r\nSec-WebSocket-Version: 13\r\n"
+  .. "Upgrade: websocket\r\n\r\n"
 
 --- Options: token and query (name -> value) go into the query, headers (name -> value; false leaves
 -- a standard one out) into the head, lines (a list) behind it as they are; method.

@@ -3,10 +3,6 @@ local app = require "spec.sim.invariants.app"
 
 local counts = {}
 
--- What one turn brings waits for its end whatever queue.size says (TW_HUB_BURST), and a client that
--- is closed within that turn keeps it.
-local BURST = 1024
-
 local function check_places(world, stats)
   local least, most = 0, 0
   for _ in pairs(world.logs) do least, most = least + 1, most + 1 end
@@ -23,8 +19,6 @@ local function check_places(world, stats)
     if client.may_have_place and not client.is_fast then
       most_bytes = most_bytes + math.max(world.most_bytes, app.MESSAGE_SIZE + 200)
       most_queued = most_queued + (world.most_sizes[client.channel] or 0) + 1
-      local may_close = client.must_end or client.is_limited or client.reasons[4429]
-      if may_close then most_queued = most_queued + BURST end
     end
   end
   assert(stats.queued_bytes <= most_bytes, "queued_bytes: " .. stats.queued_bytes)

@@ -6,21 +6,19 @@ Log.__index = Log
 local function new(name, watcher, stats)
   return setmetatable({
     name = name, watcher = watcher, epoch = stats.epoch, base = stats.offset, count = 0,
-    entries = {}, ids = {}, newest = {}, dropped_before = stats.dropped,
+    entries = {}, ids = {}, by_payload = {}, newest = {}, dropped_before = stats.dropped,
     lost_least = 0, lost_most = 0, reorders = false, biggest = 0,
   }, Log)
 end
 
---- What a payload says: p, n, cmd, s, o, k, echo, hello.
+local NUMBERS = { "n", "s", "o", "echo" }
+
+--- What a payload says: p, n, cmd, s, o, k, echo, hello. One pass over it, for it may be long.
 local function parse(payload)
-  local function number(name)
-    return tonumber(payload:match('"' .. name .. '":(%d+)'))
-  end
-  return {
-    payload = payload, p = payload:match '"p":"(.-)"', n = number "n", s = number "s",
-    o = number "o", cmd = payload:match '"cmd":"(.-)"', k = payload:match '"k":"(.-)"',
-    echo = number "echo", hello = payload:match '"hello":"(.-)"',
-  }
+  local seen = { payload = payload }
+  for name, value in payload:gmatch '"(%l+)":"?([^",}]*)' do seen[name] = value end
+  for _, name in ipairs(NUMBERS) do seen[name] = tonumber(seen[name]) end
+  return seen
 end
 
 function Log:demand(is_true, payload, text)
@@ -34,7 +32,7 @@ function Log:append(payload)
   self:demand(entry.p ~= "ghost", payload, "an effect of a failed handler")
   local id, newest = entry.p .. "#" .. entry.n, self.newest[entry.p] or 0
   self:demand(not self.ids[id], payload, "ordered twice")
-  self:demand(entry.n > newest, payload, "not FIFO: newest is " .. newest)
+  self:demand(entry.n > newest, payload, "not FIFO")
   local is_tick = newest > 0 and entry.p:match "^tick/"
   self:demand(not is_tick or entry.n == newest + 1, payload, "a tick is lost, or the state")
   self.newest[entry.p] = entry.n
@@ -47,7 +45,7 @@ function Log:append(payload)
     self.s = entry.s
   end
   self.biggest = math.max(self.biggest, #payload)
-  self.ids[id], self.entries[self.count] = self.count, entry
+  self.ids[id], self.entries[self.count], self.by_payload[payload] = self.count, entry, entry
   entry.index, entry.id = self.count, id
   return entry
 end
@@ -68,7 +66,7 @@ function Log:settle(stats)
   assert(self.is_vague or (dropped >= self.lost_least and dropped <= self.lost_most),
     ("%s: %d counted as dropped, but subscribers miss %d to %d"):format(self.name, dropped,
       self.lost_least, self.lost_most))
-  self.entries, self.ids, self.dropped_before = {}, {}, stats.dropped
+  self.entries, self.ids, self.by_payload, self.dropped_before = {}, {}, {}, stats.dropped
   self.lost_least, self.lost_most, self.biggest, self.is_vague = 0, 0, 0, false
 end
 

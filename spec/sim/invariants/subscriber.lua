@@ -40,13 +40,12 @@ local function take_extra(self, seen)
 end
 
 function Subscriber:receive(payload)
-  local seen = log.parse(payload)
+  local seen = self.log and self.log.by_payload[payload] or log.parse(payload)
   assert(seen.p ~= "ghost", "an effect of a failed handler reached " .. self.id .. ": " .. payload)
   if self.is_lost then return end
   if seen.hello or seen.echo then return take_extra(self, seen) end
-  local index = seen.p and seen.n and self.log.ids[seen.p .. "#" .. seen.n]
-  self:demand(index, "never ordered, or seen before: %.80s", payload)
-  self:demand(payload == self.log.entries[index].payload, "another payload than the watcher's")
+  self:demand(seen.index, "never ordered, seen before, or not as the watcher got it: %.80s", payload)
+  local index = seen.index
   self:demand(index > self.from_low, "from before it joined: %d", index)
   self:demand(not self.got[index], "twice: %d", index)
   if self.log.reorders and not self.is_fast then
