@@ -147,7 +147,7 @@ local function each_failure(title, prepare, scenario, check, settings)
   end)
 end
 
-describe("without memory", function()
+describe("without memory #hunt", function()
   after_each(sim.teardown)
 
   each_failure("a client is refused, or it is served", nil, function(broker)

@@ -1,5 +1,5 @@
 --- The app under test, as the text of its files, for one set of choices. A reload changes one
--- choice. Messages say what is to happen to them: cmd = "fail1" .. "fail6", "drop", "relay",
+-- choice. Messages say what is to happen to them: cmd = "fail1" .. "fail8", "drop", "relay",
 -- "echo", "kick".
 local app = {}
 
@@ -37,6 +37,8 @@ local function fail(kind, channel, client)
     return deeper(1)
   end
   if kind == "fail5" then return ("x"):rep(2 ^ 26) end
+  if kind == "fail7" then while true do end end -- ends by an error
+  if kind == "fail8" then return ("x"):rep(100):find(("x-"):rep(100) .. "y") end -- with its VM
   return "nonsense"
 end
 return function(message, channel, client)
@@ -60,6 +62,7 @@ end
 ]]
 
 local CHANNEL = [[
+local tidewire = require "tidewire"
 return {
   publish = %s, queue = { size = %d, overflow = %q%s },
   %s
@@ -79,8 +82,9 @@ local AUTHORIZE = [[authorize = function(client, action)
   end,]]
 
 local TICK = [[{ every = %g, run = function(channel)
-    channel.state.ticks = (channel.state.ticks or 0) + 1
-    channel:publish { p = "tick/" .. channel.name, n = channel.state.ticks }
+    local state = channel.state
+    state.since, state.ticks = state.since or tidewire.now(), (state.ticks or 0) + 1
+    channel:publish { p = ("tick/%%.3f"):format(state.since), n = state.ticks }
   end }]]
 
 local function channel_text(choices, name)
@@ -109,7 +113,7 @@ local BROKER = [[return {
     connections = %d, connections_per_ip = %d, message_size = %d, violations = %d,
     messages = { rate = %d, burst = 20 }, bytes = { rate = 0 },
   },
-  queue = { bytes = %d }, drain = { window = 3 }, script = { memory = %d, deadline = 10 },
+  queue = { bytes = %d }, drain = { window = 3 }, script = { memory = %d, deadline = 0.05 },
 }
 ]]
 

@@ -25,6 +25,21 @@ function Log:demand(is_true, payload, text)
   if not is_true then error(("%s on %s: %s"):format(text, self.name, payload:sub(1, 100)), 2) end
 end
 
+-- A tick says since when its channel has its state.
+function Log:check_tick(entry, newest)
+  if self.ticker and entry.p ~= self.ticker then
+    self:demand(self.may_lose_ticks, entry.payload, "state lost")
+  end
+  if entry.p ~= self.ticker then self.may_lose_ticks = nil end
+  self:demand(entry.n == newest + 1, entry.payload, "a tick is lost, or the state")
+  self.ticker = entry.p
+end
+
+--- A VM was thrown away: channels that had it as their home begin with an empty state.
+function Log:may_lose_state()
+  self.may_lose_stamps, self.may_lose_ticks = true, true
+end
+
 --- The next message in the channel's order.
 function Log:append(payload)
   local entry = parse(payload)
@@ -33,14 +48,14 @@ function Log:append(payload)
   local id, newest = entry.p .. "#" .. entry.n, self.newest[entry.p] or 0
   self:demand(not self.ids[id], payload, "ordered twice")
   self:demand(entry.n > newest, payload, "not FIFO")
-  local is_tick = newest > 0 and entry.p:match "^tick/"
-  self:demand(not is_tick or entry.n == newest + 1, payload, "a tick is lost, or the state")
+  if entry.p:match "^tick/" then self:check_tick(entry, newest) end
   self.newest[entry.p] = entry.n
   self.count = self.count + 1
   self:demand(not entry.o or entry.o == self.base + self.count, payload, "wrong offset")
   if entry.s then
     local is_refused = entry.cmd == "drop" or entry.cmd and entry.cmd:match "^fail"
     self:demand(not is_refused, payload, "its transform refused it")
+    if self.may_lose_stamps and entry.s == 1 then self.s, self.may_lose_stamps = 0, nil end
     self:demand(not self.s or entry.s == self.s + 1, payload, "state lost")
     self.s = entry.s
   end

@@ -8,7 +8,7 @@ local operations = {}
 local WEIGHTS = {
   connect = 16, send = 26, publish = 14, close = 3, half_close = 1, reset = 2, silence = 1,
   stall = 5, resume = 4, speed = 3, ping = 4, junk = 1, oversize = 1, bad_json = 2,
-  reload = 6, bad_reload = 1,
+  reload = 6, bad_reload = 1, kill = 1,
   advance = 16, settle = 2, bad_publish = 1,
 }
 local names, sum = {}, 0
@@ -66,7 +66,10 @@ function operations.connect(world, a, b, c, d, e)
     channel = pick(CHANNELS, a), token = pick(TOKENS, b), ip = "10.0.0." .. c % 3 + 1,
     is_fast = is_fast, is_limited = world.choices.rate > 0,
   }
-  world:dial(fields, link, reloads.expected_statuses(world, fields, not link.delay))
+  local client = world:dial(fields, link, reloads.expected_statuses(world, fields, not link.delay))
+  if world.old_choices then
+    reloads.note_consequences(client, world.old_choices, world.choices)
+  end
 end
 
 -- --- publishing ---
@@ -146,6 +149,19 @@ function operations.publish(world, a, b, c, d, e)
       world.published[n] = { text = text, offset = answer.offset }
     end
   end
+end
+
+-- Handlers that do not end. Each takes its deadline of real time, so only some of them happen.
+function operations.kill(world, a, b, c)
+  if c % 3 > 0 or world.choices.transform ~= "stamp" then return end
+  local kind, name = pick({ "fail7", "fail8" }, b), pick(app.CHANNELS, a)
+  local answer = world.broker:publish(name, ('{"cmd":"%s","p":"api","n":0}'):format(kind))
+  if name == "gone" and not world.choices.gone then return assert(answer.error) end
+  assert(answer.error and answer.hook == "transform", kind .. " was not killed on " .. name)
+  local is_killed = answer.message:find("killed", 1, true) ~= nil
+  assert(is_killed == (kind == "fail8"), answer.message)
+  if not is_killed then return end
+  for _, log in pairs(world.logs) do log:may_lose_state() end
 end
 
 function operations.bad_publish(world, a, b)
@@ -252,7 +268,7 @@ function operations.reload(world, a, b, c, d, e)
   end
   if client and (has_much_to_send(client) or client.silent_until) then client = nil end
   burst()
-  reloads.good(world, b, c, d)
+  reloads.good(world, b, c, d, e % 2 == 0)
   burst()
   if e % 4 == 0 then operations.connect(world, c, d, e, 0, 0) end
 end

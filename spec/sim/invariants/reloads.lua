@@ -52,32 +52,33 @@ local function same(a, b, path)
   for name in pairs(b) do same(a[name], b[name], path .. "." .. tostring(name)) end
 end
 
--- What the change means for those who are there.
-local function note_consequences(world, before, now)
-  for _, client in ipairs(world.clients) do
-    if now.rate > 0 then client.is_limited = true end
-    local is_open = client.state == "open" -- who only knocks may still find it as it will be later
-    if client.channel == "gone" and before.gone and not now.gone then
-      client.reasons[4404], client.is_limited, client.expected[404] = true, true, true
-      client.must_end = client.must_end or is_open
-    end
-    if client.channel == "guard" and client.token == "guest" and now.guard == "closed"
-      and before.guard == "open" then
-      client.reasons[4403], client.expected[403] = true, true
-      client.must_end = client.must_end or is_open
-    end
+--- What a change means for a client; one that still knocks may find all as it will be later.
+function reloads.note_consequences(client, before, now)
+  local is_open = client.state == "open"
+  if now.rate > 0 then client.is_limited = true end
+  if client.channel == "gone" and before.gone and not now.gone then
+    client.reasons[4404], client.is_limited, client.expected[404] = true, true, true
+    client.must_end = client.must_end or is_open
+  end
+  if client.channel == "guard" and client.token == "guest" and now.guard == "closed"
+    and before.guard == "open" then
+    client.reasons[4403], client.expected[403] = true, true
+    client.must_end = client.must_end or is_open
   end
 end
 
-function reloads.good(world, a, c, d)
+--- `is_going_on`: returns when it is loaded; the workers swap later, one by one.
+function reloads.good(world, a, c, d, is_going_on)
   local before = copy(world.choices)
   pick(CHANGES, a)(world.choices, c, d)
-  local loaded, errors = world.broker:reload(world:changed_files())
+  local loaded, errors = world.broker:reload(world:changed_files(), { wait = not is_going_on })
   assert(loaded, "a good reload failed: " .. (errors[1] and errors[1].message or ""))
   world.generation = world.generation + 1
   world.old_choices = before
   world:widen_bounds()
-  note_consequences(world, before, world.choices)
+  for _, client in ipairs(world.clients) do
+    reloads.note_consequences(client, before, world.choices)
+  end
 end
 
 --- A reload that fails changes nothing.

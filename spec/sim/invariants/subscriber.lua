@@ -118,7 +118,8 @@ function Subscriber:check_policy(queue, bytes)
     if not fits then return end
   elseif policy == "conflate" then
     if not fits then return end
-    first = math.max(first, last)
+    local has_room = last - first < size and bytes >= size * (self.log.biggest + 14)
+    if not has_room then first = math.max(first, last) end
   end
   for index = first, last do
     self:demand(self.got[index], "%s lost %d", policy, index)

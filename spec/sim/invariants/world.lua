@@ -75,7 +75,11 @@ function World:watch()
         token = "watch", ip = "10.9.0." .. index, down_buffer = ENDLESS,
       })
       assert(watcher.status == 101, "the watcher of " .. name .. " got " .. watcher.status)
-      self.logs[name] = log.new(name, watcher, self.broker:stats().channels[name])
+      local channel = log.new(name, watcher, self.broker:stats().channels[name])
+      for _, client in ipairs(self.clients) do -- who came before the watcher hears more than it
+        channel.is_vague = channel.is_vague or (client.channel == name and client.is_lost)
+      end
+      self.logs[name] = channel
     end
   end
   self:widen_bounds()
@@ -92,6 +96,7 @@ function World:dial(fields, link, expected)
   client.from = client.log and client.log.count or 0
   client.conn = assert(self.broker:dial("/ws/" .. fields.channel, options))
   table.insert(self.clients, client)
+  return client
 end
 
 -- --- what arrived ---
