@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "app/bench.h"
 #include "app/options.h"
 #include "app/specs.h"
 
@@ -53,6 +54,9 @@ int main(int argc, char **argv) {
             break;
         case TW_COMMAND_TEST:
             code = tw_run_specs(options.broker.app, options.rest);
+            break;
+        case TW_COMMAND_BENCH:
+            code = tw_bench_command(options.rest, stdout, stderr);
             break;
         case TW_COMMAND_VERSION:
             printf("tidewire %s\n", tidewire_version());

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "base/str.h"
 
-static const char *const commands[] = {"run", "test", "version", "help", NULL};
+static const char *const commands[] = {"run", "test", "bench", "version", "help", NULL};
 static const char *const run_options[] = {"-D",         "--admin", "--admin-key", "--log-level",
                                           "--no-watch", "--help",  NULL};
 
@@ -17,6 +17,7 @@ void tw_options_help(FILE *out) {
     fputs(
         "usage: tidewire run [APP] [options]   serve an app (a folder, or one Lua file)\n"
         "       tidewire test [APP] [busted's options and files]   run the specs in APP/spec\n"
+        "       tidewire bench WORKLOAD URL [options]   put load on a server (bench --help)\n"
         "       tidewire version\n"
         "       tidewire help\n"
         "\n"
@@ -134,6 +135,11 @@ int tw_options_parse(struct tw_options *options, int argc, char **argv, FILE *er
         options->command = TW_COMMAND_TEST;
         options->rest = argv + 2;
         if (argv[2] && argv[2][0] != '-') options->broker.app = *options->rest++;
+        return 0;
+    }
+    if (strcmp(command, "bench") == 0) {
+        options->command = TW_COMMAND_BENCH;
+        options->rest = argv + 2;
         return 0;
     }
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {

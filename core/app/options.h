@@ -6,13 +6,19 @@
 
 #include "tidewire/tidewire.h"
 
-enum tw_command { TW_COMMAND_RUN, TW_COMMAND_TEST, TW_COMMAND_VERSION, TW_COMMAND_HELP };
+enum tw_command {
+    TW_COMMAND_RUN,
+    TW_COMMAND_TEST,
+    TW_COMMAND_BENCH,
+    TW_COMMAND_VERSION,
+    TW_COMMAND_HELP
+};
 
 struct tw_options {
     enum tw_command command;
     struct tidewire_options broker; /* texts borrow from argv and the environment */
     const char **overrides;         /* owned */
-    char **rest;                    /* of test: the arguments for busted, ended by NULL */
+    char **rest;                    /* of test and bench: their own arguments, ended by NULL */
 };
 
 /* 0, or TW_EUSAGE with one line on `err` that names the mistake. */
