@@ -1,12 +1,12 @@
--- Counts the instructions of a fixed piece of work (budget.c) under callgrind, and compares them with
--- budget.txt: an increase of over 5 % fails. Counts repeat to within 1 %, on whatever machine.
+-- Counts the instructions of a fixed piece of work (budget.c) under callgrind, and compares them
+-- with budget.txt: an increase of over 5 % fails.
 --
 --   luajit spec/bench/budget.lua BINARY           compare
 --   luajit spec/bench/budget.lua BINARY --write   make budget.txt anew
 local binary, option = arg[1], arg[2]
 local FILE, APP, MOST = "spec/bench/budget.txt", "spec/bench/app", 1.05
 
--- The work of many rounds less the work of a few, by what was done in between: start-up cancels out.
+-- The work of many rounds less that of a few, by what was done in between: start-up cancels out.
 local COUNTS = {
   { "instructions per delivery, 1 message a turn", "fanout1", 5, 45, 1000 },
   { "instructions per delivery, 64 messages a turn", "fanout64", 2, 12, 64000 },
