@@ -30,6 +30,16 @@ bool tw_str_eq_nocase(struct tw_str a, struct tw_str b) {
     return true;
 }
 
+int tw_str_compare(struct tw_str a, struct tw_str b) {
+    size_t common = a.length < b.length ? a.length : b.length;
+    int order = common > 0 ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+int tw_str_sort(const void *a, const void *b) {
+    return tw_str_compare(*(const struct tw_str *)a, *(const struct tw_str *)b);
+}
+
 bool tw_str_starts(struct tw_str s, struct tw_str prefix) {
     return s.length >= prefix.length && same_bytes(s.data, prefix.data, prefix.length);
 }

@@ -18,6 +18,10 @@ struct tw_str {
 struct tw_str tw_str_of(const char *text); /* borrows; NULL gives an empty span */
 bool tw_str_eq(struct tw_str a, struct tw_str b);
 bool tw_str_eq_nocase(struct tw_str a, struct tw_str b); /* ASCII */
+/* By bytes, as memcmp; a prefix comes first. */
+int tw_str_compare(struct tw_str a, struct tw_str b);
+/* The same for qsort, of struct tw_str. */
+int tw_str_sort(const void *a, const void *b);
 bool tw_str_starts(struct tw_str s, struct tw_str prefix);
 /* Without spaces and tabs at both ends (RFC 9110's OWS). */
 struct tw_str tw_str_trim(struct tw_str s);

@@ -18,6 +18,7 @@
 #include "broker/admission.h"
 #include "broker/channel.h"
 #include "broker/client.h"
+#include "broker/common.h"
 #include "broker/dialect.h"
 #include "broker/hooks.h"
 #include "broker/mailbox.h"
@@ -32,7 +33,8 @@ struct tw_hubs {
     struct tw_admission admission;
     const struct tw_hooks *hooks;
     const struct tw_dialect *dialect;
-    int64_t wall_offset_ms; /* unix time = monotonic time + this */
+    struct tw_common *common; /* NULL: the scripts need none */
+    int64_t wall_offset_ms;   /* unix time = monotonic time + this */
 };
 
 #define TW_HUB_BATCH 4096        /* mails to itself that one turn handles */

@@ -14,6 +14,7 @@ void tw_hub_apply_settings(struct tw_hub *hub) {
     hub->waits.duration_ms[TW_WAIT_IDLE] = settings->heartbeat_interval_ms;
     hub->waits.duration_ms[TW_WAIT_PONG] = settings->heartbeat_timeout_ms;
     hub->waits.duration_ms[TW_WAIT_CLOSE] = CLOSE_MS;
+    if (hub->hubs->common) tw_shared_set_bound(hub->hubs->common->shared, settings->shared_memory);
 }
 
 static void tell_workers(struct tw_hub *hub, const struct tw_channel *channel,

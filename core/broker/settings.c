@@ -28,7 +28,22 @@ void tw_settings_init(struct tw_settings *settings) {
         .drain_timeout_ms = 30000,
         .script_deadline_ms = 100,
         .script_memory = 67108864,
+        .shared_memory = TW_SHARED_MEMORY,
     };
+}
+
+bool tw_settings_allow_env(const struct tw_settings *settings, struct tw_str name) {
+    static const char *const usual[] = {"WS_TOKEN", "TIDEWIRE_*"};
+    bool has_own = settings && settings->has_env;
+    const char *const *list = has_own ? (const char *const *)settings->env : usual;
+    size_t count = has_own ? settings->env_count : sizeof usual / sizeof *usual;
+    for (size_t i = 0; i < count; i++) {
+        struct tw_str pattern = tw_str_of(list[i]);
+        bool is_prefix = pattern.length > 0 && pattern.data[pattern.length - 1] == '*';
+        if (is_prefix) pattern.length--;
+        if (is_prefix ? tw_str_starts(name, pattern) : tw_str_eq(name, pattern)) return true;
+    }
+    return false;
 }
 
 static void free_texts(char **texts, size_t count) {
@@ -40,6 +55,7 @@ static void free_texts(char **texts, size_t count) {
 void tw_settings_deinit(struct tw_settings *settings) {
     free_texts(settings->listen, settings->listen_count);
     free_texts(settings->allowed_origins, settings->allowed_origin_count);
+    free_texts(settings->env, settings->env_count);
     tw_free(settings->trusted_proxies);
     memset(settings, 0, sizeof *settings);
 }

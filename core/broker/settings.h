@@ -8,6 +8,9 @@
 #include <stdint.h>
 
 #include "base/ip.h"
+#include "base/str.h"
+
+#define TW_SHARED_MEMORY 16777216 /* the default of shared.memory */
 
 /* A token bucket: `rate` tokens a second, at most `burst` at once. rate 0: no limit. */
 struct tw_rate {
@@ -57,10 +60,16 @@ struct tw_settings {
     uint64_t script_deadline_ms;
     size_t script_memory;
     bool script_jit;
+    char **env; /* what tidewire.env may read: names, or beginnings of names and '*' */
+    size_t env_count;
+    bool has_env;         /* false: the default list */
+    size_t shared_memory; /* bytes of tidewire.shared */
 };
 
 /* The defaults of DESIGN.md section 4. */
 void tw_settings_init(struct tw_settings *settings);
+/* May scripts read that variable of the environment? NULL: by the default list. */
+bool tw_settings_allow_env(const struct tw_settings *settings, struct tw_str name);
 /* Frees what the lists hold. */
 void tw_settings_deinit(struct tw_settings *settings);
 

@@ -31,7 +31,6 @@ static enum shape shape_of(struct writer *w, int index, const struct tw_path *pa
 static void array(struct writer *w, int index, size_t count, const struct tw_path *path);
 static void object(struct writer *w, int index, size_t count, const struct tw_path *path);
 static void sort_keys(struct tw_str *keys, size_t count);
-static int compare_keys(const void *a, const void *b);
 static void put(struct writer *w, const char *bytes, size_t length);
 static void wrong(struct writer *w, const struct tw_path *path, const char *what);
 
@@ -193,23 +192,16 @@ static void object(struct writer *w, int index, size_t count, const struct tw_pa
 /* By insertion for the few keys that objects have; qsort allocates. */
 static void sort_keys(struct tw_str *keys, size_t count) {
     if (count > 24) {
-        qsort(keys, count, sizeof *keys, compare_keys);
+        qsort(keys, count, sizeof *keys, tw_str_sort);
         return;
     }
     for (size_t i = 1; i < count; i++) {
         struct tw_str key = keys[i];
         size_t at = i;
-        for (; at > 0 && compare_keys(&keys[at - 1], &key) > 0; at--)
+        for (; at > 0 && tw_str_compare(keys[at - 1], key) > 0; at--)
             keys[at] = keys[at - 1];
         keys[at] = key;
     }
-}
-
-static int compare_keys(const void *a, const void *b) {
-    const struct tw_str *x = (const struct tw_str *)a, *y = (const struct tw_str *)b;
-    size_t common = x->length < y->length ? x->length : y->length;
-    int order = common > 0 ? memcmp(x->data, y->data, common) : 0;
-    return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
 /* Bounded by the VM's cap: shared tables can make the text far longer than the tables. */

@@ -27,6 +27,12 @@ static void test_comparing(void **state) {
     assert_true(tw_str_starts(TW_STR("room"), nothing));
     assert_true(tw_str_starts(nothing, nothing));
     assert_false(tw_str_starts(TW_STR("roo"), TW_STR("room")));
+    assert_int_equal(tw_str_compare(TW_STR("a"), TW_STR("a")), 0);
+    assert_int_equal(tw_str_compare(nothing, nothing), 0);
+    assert_true(tw_str_compare(nothing, TW_STR("a")) < 0);
+    assert_true(tw_str_compare(TW_STR("ab"), TW_STR("a")) > 0);
+    assert_true(tw_str_compare(TW_STR("ab"), TW_STR("b")) < 0);
+    assert_true(tw_str_compare(TW_STR("\xff"), TW_STR("a")) > 0);
 }
 
 static void test_trim(void **state) {
