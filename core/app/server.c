@@ -27,7 +27,8 @@ struct tw_app tw_server_app(const struct tw_server *server) {
     return (struct tw_app){.path = server->app_path,
                            .overrides = (const char *const *)server->overrides,
                            .override_count = server->override_count,
-                           .scripts_dir = TW_SCRIPTS_DIR};
+                           .scripts_dir = TW_SCRIPTS_DIR,
+                           .common = server->common};
 }
 
 /* --- new and free --- */
@@ -60,6 +61,7 @@ int tidewire_new(struct tidewire **out, const struct tidewire_options *options) 
     server->want_watch = options->watch;
     server->on_ready = options->on_ready;
     server->on_ready_data = options->data;
+    server->common = tw_common_new(NULL, NULL);
     tw_list_init(&server->pending);
     pthread_mutex_init(&server->outside, NULL);
     int status = load_first(server);
@@ -86,6 +88,7 @@ void tidewire_free(struct tidewire *broker) {
     tw_free(server->admin_text);
     tw_free(server->workers);
     tw_generation_unref(&server->generation);
+    tw_common_unref(&server->common);
     pthread_mutex_destroy(&server->outside);
     tw_free(server);
 }
@@ -196,6 +199,7 @@ static void init_hubs(struct tw_server *server) {
     server->hubs.driver = server;
     server->hubs.hooks = &tw_script_hooks;
     server->hubs.dialect = &tw_dialect_raw;
+    server->hubs.common = server->common;
     clock_gettime(CLOCK_REALTIME, &wall);
     clock_gettime(CLOCK_MONOTONIC, &mono);
     server->hubs.wall_offset_ms =

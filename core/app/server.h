@@ -42,6 +42,7 @@ struct tw_server {
     struct tw_generation *generation; /* ref; the newest that every worker has */
     struct tw_vm **vms;               /* of the first generation, until the workers take them */
     struct tw_hubs hubs;
+    struct tw_common *common;  /* ref */
     struct tw_worker *workers; /* hubs.workers and the control worker behind them */
     char *listen_text, *admin_text;
     char **sockets; /* paths of unix sockets that we made */

@@ -118,6 +118,13 @@ static void print_counts(struct tw_buf *json, const struct gathering *gathering,
                  (unsigned long long)sum.hook_failures, (unsigned long long)sum.too_slow, memory);
 }
 
+static void print_shared(struct tw_buf *json, struct tw_shared *shared) {
+    size_t keys, bytes;
+    tw_shared_count(shared, &keys, &bytes);
+    tw_buf_print(json, "\"shared\":{\"keys\":%zu,\"bytes\":%zu,\"memory\":%zu},", keys, bytes,
+                 tw_shared_bound(shared));
+}
+
 static void free_gathering(struct gathering *gathering, unsigned workers) {
     for (unsigned w = 0; w < workers; w++) {
         struct share *share = &gathering->shares[w];
@@ -144,7 +151,11 @@ static void on_filled(struct tw_hub *control, struct tw_mail *mail) {
     print_counts(&json, gathering, workers);
     tw_buf_print(&json, "\"channels\":{");
     print_channels(&json, gathering, workers);
-    tw_buf_print(&json, "}}");
+    tw_buf_print(&json, "},");
+    print_shared(&json, server->common->shared);
+    tw_buf_print(&json, "\"metrics\":");
+    tw_metrics_print_json(server->common->metrics, &json);
+    tw_buf_print(&json, "}");
     tw_admin_answer(gathering->pending, 200, &json);
     tw_buf_deinit(&json);
     free_gathering(gathering, workers);

@@ -1,12 +1,12 @@
-/* api.c: the module itself. Its parts: api_json.c, api_log.c. What is registered here also stands
+/* api.c: the module itself. Its parts: api_*.c. What is registered here also stands
  * in scripts/tidewire/meta/tidewire.lua; a test compares the two. */
 #include "script/api.h"
 
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "base/status.h"
+#include "script/call.h"
 #include "script/lua_effects.h"
 #include "script/lua_json.h"
 #include "script/require.h"
@@ -18,11 +18,14 @@
 
 static int l_now(lua_State *L);
 static int l_publish(lua_State *L);
-static int l_env_index(lua_State *L);
-static int l_env_newindex(lua_State *L);
 
-static const luaL_Reg functions[] = {
-    {"now", l_now}, {"publish", l_publish}, {"file", tw_require_file}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"now", l_now},
+                                     {"publish", l_publish},
+                                     {"file", tw_require_file},
+                                     {"sha256", tw_api_sha256},
+                                     {"hmac", tw_api_hmac},
+                                     {"equal", tw_api_equal},
+                                     {NULL, NULL}};
 
 void tw_api_open(lua_State *L) {
     tw_lua_json_open(L);
@@ -35,16 +38,18 @@ void tw_api_open(lua_State *L) {
     tw_api_push_log(L);
     lua_setfield(L, -2, "log");
 
-    lua_newtable(L); /* env */
-    lua_createtable(L, 0, 3);
-    lua_pushcfunction(L, l_env_index);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_env_newindex);
-    lua_setfield(L, -2, "__newindex");
-    lua_pushliteral(L, "env");
-    lua_setfield(L, -2, "__metatable");
-    lua_setmetatable(L, -2);
+    tw_api_push_env(L);
     lua_setfield(L, -2, "env");
+    tw_api_push_shared(L);
+    lua_setfield(L, -2, "shared");
+    tw_api_push_base64(L);
+    lua_setfield(L, -2, "base64");
+    tw_api_push_random(L);
+    lua_setfield(L, -2, "random");
+    tw_api_push_jwt(L);
+    lua_setfield(L, -2, "jwt");
+    tw_api_push_metrics(L);
+    lua_setfield(L, -2, "metrics");
 
     lua_pushvalue(L, -1);
     lua_setglobal(L, "tidewire");
@@ -52,16 +57,23 @@ void tw_api_open(lua_State *L) {
     tw_require_open(L);
 }
 
-/* tidewire.now(): unix seconds, with fractions. */
-static int l_now(lua_State *L) {
+double tw_api_now(lua_State *L) {
     const struct tw_script_clock *clock = &tw_vm_of(L)->clock;
-    if (clock->now) {
-        lua_pushnumber(L, clock->now(clock->data));
-        return 1;
-    }
+    if (clock->now) return clock->now(clock->data);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void tw_api_check_in_hook(lua_State *L, const char *what) {
+    const struct tw_call *call = tw_vm_of(L)->call;
+    if (!call || call->hook == TW_HOOK_LOAD)
+        luaL_error(L, "%s: not while the app is loaded, only in a hook", what);
+}
+
+/* tidewire.now(): unix seconds, with fractions. */
+static int l_now(lua_State *L) {
+    lua_pushnumber(L, tw_api_now(L));
     return 1;
 }
 
@@ -74,14 +86,4 @@ static int l_publish(lua_State *L) {
                   "a channel's name is 1 to 200 bytes of UTF-8 without '/' and control characters");
     tw_lua_effects_publish(L, "tidewire.publish", name, 2);
     return 0;
-}
-
-static int l_env_index(lua_State *L) {
-    const char *value = lua_type(L, 2) == LUA_TSTRING ? getenv(lua_tostring(L, 2)) : NULL;
-    lua_pushstring(L, value); /* nil for NULL */
-    return 1;
-}
-
-static int l_env_newindex(lua_State *L) {
-    return luaL_error(L, "tidewire.env is read-only");
 }

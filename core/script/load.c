@@ -28,6 +28,7 @@ enum { SETTINGS_MEMORY = 64 << 20, SETTINGS_DEADLINE_MS = 100 };
 
 struct loading {
     const struct tw_app *app;
+    struct tw_common *common; /* ref */
     struct tw_source *source;
     struct tw_generation *generation;
     struct tw_load_errors *errors;
@@ -65,6 +66,7 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
     char *why = NULL;
     *errors = (struct tw_load_errors){0};
     l.generation = tw_generation_new(number);
+    l.common = app->common ? tw_common_ref(app->common) : tw_common_new(NULL, NULL);
     l.source = tw_source_open(app->path, &why);
     if (!l.source) {
         tw_errors_add(errors, app->path, 0, "%s", why);
@@ -88,6 +90,7 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
         tw_source_seal(l.source);
     }
 out:
+    tw_common_unref(&l.common);
     for (size_t i = 0; i < l.count; i++)
         tw_free(l.files[i]);
     tw_free(l.files);
@@ -127,7 +130,8 @@ static bool check_app(struct loading *l) {
 
 static bool load_settings(struct loading *l) {
     const char *file = l->source->only ? l->source->only : "broker.lua";
-    l->vm = tw_vm_new(l->source, &l->app->clock, SETTINGS_MEMORY, SETTINGS_DEADLINE_MS, false);
+    l->vm = tw_vm_new(l->source, l->common, &l->app->clock, SETTINGS_MEMORY, SETTINGS_DEADLINE_MS,
+                      false);
     if (!l->vm) {
         tw_errors_add(l->errors, file, 0, "not enough memory");
         return false;
@@ -143,7 +147,7 @@ static struct tw_vm *load_vm(struct loading *l) {
     const struct tw_settings *settings = &l->generation->settings;
     const char *only = l->source->only;
     struct tw_vm *vm = l->vm =
-        tw_vm_new(l->source, &l->app->clock, settings->script_memory,
+        tw_vm_new(l->source, l->common, &l->app->clock, settings->script_memory,
                   (unsigned)settings->script_deadline_ms, settings->script_jit);
     if (!vm) {
         tw_errors_add(l->errors, only ? only : "broker.lua", 0,

@@ -1,4 +1,4 @@
-/* read_lists.c: the settings that are lists: listen, trusted_proxies, allowed_origins. */
+/* read_lists.c: the settings that are lists: listen, trusted_proxies, allowed_origins, env. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +8,7 @@
 
 static void read_listener(struct tw_reader *reader, const char *path, int index,
                           struct tw_settings *out);
+static bool is_variable(struct tw_str text);
 static bool is_address(struct tw_str text);
 
 /* One address, one { address =, tls = }, or a list of them. */
@@ -82,6 +83,29 @@ void tw_read_origins(struct tw_reader *reader, int index, struct tw_settings *ou
     }
 }
 
+void tw_read_env(struct tw_reader *reader, int index, struct tw_settings *out) {
+    static const char what[] = "a variable's name such as \"WS_TOKEN\", or a beginning and a star "
+                               "such as \"APP_*\"";
+    size_t count;
+    if (!tw_reader_list(reader, "env", index, "a list of variables' names", &count)) return;
+    out->has_env = true;
+    for (size_t i = 1; i <= count; i++) {
+        char path[24];
+        struct tw_str text;
+        snprintf(path, sizeof path, "env[%zu]", i);
+        lua_rawgeti(reader->L, index, (int)i);
+        int value = lua_gettop(reader->L);
+        if (tw_reader_text(reader, path, value, what, &text)) {
+            if (is_variable(text)) {
+                tw_read_add_text(&out->env, &out->env_count, text);
+            } else {
+                tw_reader_expected(reader, path, value, what);
+            }
+        }
+        lua_pop(reader->L, 1);
+    }
+}
+
 void tw_read_add_text(char ***list, size_t *count, struct tw_str text) {
     *list = (char **)tw_realloc(*list, (*count + 1) * sizeof **list);
     (*list)[(*count)++] = tw_memdup(text.data, text.length);
@@ -134,4 +158,15 @@ static bool is_address(struct tw_str text) {
     }
     bool has_more = memchr(text.data, ':', (size_t)(colon - text.data)) != NULL;
     return port <= 65535 && (!has_more || (text.data[0] == '[' && colon[-1] == ']'));
+}
+
+/* Letters, digits and '_'; a star at the end only. */
+static bool is_variable(struct tw_str text) {
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool is_digit = c >= '0' && c <= '9' && i > 0;
+        if (!is_letter && !is_digit && !(c == '*' && i + 1 == text.length)) return false;
+    }
+    return text.length > 0;
 }

@@ -23,7 +23,8 @@ enum kind {
     WORKERS,
     LISTEN,
     PROXIES,
-    ORIGINS
+    ORIGINS,
+    ENV
 };
 
 struct field {
@@ -71,6 +72,8 @@ static const struct field fields[] = {
     {"script.deadline", SECONDS, AT(script_deadline_ms), 0.001, 3600},
     {"script.memory", SIZE, AT(script_memory), 1048576, 64 * GIB},
     {"script.jit", BOOLEAN, AT(script_jit), 0, 0},
+    {"env", ENV, 0, 0, 0},
+    {"shared.memory", SIZE, AT(shared_memory), 0, 64 * GIB},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 
@@ -218,6 +221,9 @@ static void read_field(struct tw_reader *reader, const struct field *field, int 
         break;
     case ORIGINS:
         tw_read_origins(reader, index, out);
+        break;
+    case ENV:
+        tw_read_env(reader, index, out);
         break;
     }
 }

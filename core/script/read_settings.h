@@ -15,6 +15,7 @@ void tw_read_settings(struct tw_reader *reader, int index, bool is_app, struct t
 void tw_read_listen(struct tw_reader *reader, int index, struct tw_settings *out);
 void tw_read_proxies(struct tw_reader *reader, int index, struct tw_settings *out);
 void tw_read_origins(struct tw_reader *reader, int index, struct tw_settings *out);
+void tw_read_env(struct tw_reader *reader, int index, struct tw_settings *out);
 void tw_read_add_text(char ***list, size_t *count, struct tw_str text);
 /* The path of each setting, for tests and docs; ends with NULL. */
 const char *tw_read_settings_path(size_t i);

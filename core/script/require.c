@@ -83,18 +83,21 @@ void tw_require_push(lua_State *L, struct tw_str path) {
 }
 
 int tw_require_file(lua_State *L) {
-    struct tw_vm *vm = tw_vm_of(L);
     luaL_checktype(L, 1, LUA_TSTRING);
-    if (!vm->is_loading) {
-        return luaL_error(L, "tidewire.file reads while the app is loaded, not in a hook");
-    }
-    size_t index = find(L, tw_text_at(L, 1));
-    const struct tw_source_file *file = tw_source_file(vm->source, index);
-    note_use(vm, index);
-    if (file->why) return luaL_error(L, "tidewire.file(\"%s\"): %s", file->path, file->why);
-    struct tw_str text = tw_source_text(vm->source, index);
+    struct tw_str text =
+        tw_source_text(tw_vm_of(L)->source, tw_require_read(L, "tidewire.file", 1));
     lua_pushlstring(L, text.data, text.length);
     return 1;
+}
+
+size_t tw_require_read(lua_State *L, const char *what, int index) {
+    struct tw_vm *vm = tw_vm_of(L);
+    if (!vm->is_loading) luaL_error(L, "%s reads while the app is loaded, not in a hook", what);
+    size_t place = find(L, tw_text_at(L, index));
+    const struct tw_source_file *file = tw_source_file(vm->source, place);
+    note_use(vm, place);
+    if (file->why) luaL_error(L, "%s(\"%s\"): %s", what, file->path, file->why);
+    return place;
 }
 
 static int l_require(lua_State *L) {

@@ -15,5 +15,8 @@ void tw_require_open(lua_State *L);
 void tw_require_push(lua_State *L, struct tw_str path);
 /* tidewire.file(path): its text. */
 int tw_require_file(lua_State *L);
+/* Reads the file whose path is the text at `index`, so that the file under way depends on it; the
+ * index in the source. Raises in the name of `what` that it cannot be read, or not now. */
+size_t tw_require_read(lua_State *L, const char *what, int index);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef TW_SCRIPT_SCRIPT_H
 #define TW_SCRIPT_SCRIPT_H
 
+#include "broker/common.h"
 #include "broker/hooks.h"
 
 struct tw_vm;
@@ -36,6 +37,7 @@ struct tw_app {
     size_t override_count;
     const char *scripts_dir; /* where scripts/tidewire lives */
     struct tw_script_clock clock;
+    struct tw_common *common; /* borrowed; NULL: the VMs of this load get one of their own */
 };
 
 /* Loads the app. 0 with an owned generation (one ref) and `*vm_count` = settings.workers VMs in an

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "script/api.h"
 #include "script/call.h"
+#include "script/jwt_keys.h"
 #include "script/libs.h"
 #include "script/object.h"
 #include "script/source.h"
@@ -56,8 +57,9 @@ static int begin(struct tw_vm *vm) {
     return 0;
 }
 
-struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
-                        unsigned deadline_ms, bool jit) {
+struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
+                        const struct tw_script_clock *clock, size_t cap, unsigned deadline_ms,
+                        bool jit) {
     struct tw_vm *vm = TW_NEW(struct tw_vm);
     tw_list_init(&vm->blocks);
     vm->cap = cap;
@@ -65,6 +67,7 @@ struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *
     vm->jit = jit;
     vm->source = tw_source_ref(source);
     vm->clock = *clock;
+    vm->common = tw_common_ref(common);
     if (begin(vm) == 0) return vm;
     tw_vm_free(vm);
     return NULL;
@@ -86,6 +89,7 @@ int tw_vm_restart(struct tw_vm *vm) {
         memset(vm->definitions[i].functions, 0, sizeof vm->definitions[i].functions);
     vm->rethrown = NULL;
     vm->collect_at = 0;
+    tw_jwt_keys_free(&vm->jwt);
     return begin(vm);
 }
 
@@ -101,6 +105,8 @@ void tw_vm_free(struct tw_vm *vm) {
     tw_buf_deinit(&vm->trace);
     tw_buf_deinit(&vm->keys);
     tw_buf_deinit(&vm->scratch);
+    tw_jwt_keys_free(&vm->jwt);
+    tw_common_unref(&vm->common);
     tw_source_unref(&vm->source);
     tw_generation_unref(&vm->generation);
     tw_free(vm);

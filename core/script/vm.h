@@ -15,6 +15,7 @@
 #include "script/script.h"
 
 struct tw_call;
+struct tw_jwt_keys;
 struct tw_source;
 
 #define TW_LOAD_DEADLINES 20
@@ -68,6 +69,8 @@ struct tw_vm {
     struct tw_source *source;         /* ref */
     struct tw_generation *generation; /* ref; NULL while settings are read */
     struct tw_script_clock clock;
+    struct tw_common *common;             /* ref */
+    struct tw_jwt_keys *jwt;              /* owned; NULL: none was used yet */
     struct tw_vm_definition *definitions; /* owned; as in the generation */
     size_t definition_count;
 
@@ -94,9 +97,10 @@ struct tw_vm {
 enum { TW_SLOT_TRACE = 1, TW_SLOT_ENTER, TW_SLOT_COLLECT, TW_SLOTS = TW_SLOT_COLLECT };
 
 /* A VM with its libraries and `tidewire`, or NULL when `cap` is too small for that. Keeps a ref of
- * `source`. */
-struct tw_vm *tw_vm_new(struct tw_source *source, const struct tw_script_clock *clock, size_t cap,
-                        unsigned deadline_ms, bool jit);
+ * `source` and of `common`. */
+struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
+                        const struct tw_script_clock *clock, size_t cap, unsigned deadline_ms,
+                        bool jit);
 /* Throws the state away, whatever it was doing, and begins with an empty one; 0 or TW_ESCRIPT. What
  * was in its registry is gone: channels' states, too. */
 int tw_vm_restart(struct tw_vm *vm);

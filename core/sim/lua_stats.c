@@ -36,6 +36,22 @@ static void push_channels(lua_State *L, struct tw_sim *sim) {
     lua_setfield(L, -2, "channels");
 }
 
+/* The metrics as JSON, since nothing of Lua's may raise under their lock; sim.lua decodes it. */
+static void push_common(lua_State *L, struct tw_common *common) {
+    struct tw_buf json = {0};
+    size_t keys, bytes;
+    tw_metrics_print_json(common->metrics, &json);
+    lua_pushlstring(L, json.data, json.length);
+    lua_setfield(L, -2, "metrics");
+    tw_buf_deinit(&json);
+    tw_shared_count(common->shared, &keys, &bytes);
+    lua_createtable(L, 0, 3);
+    set(L, "keys", (double)keys);
+    set(L, "bytes", (double)bytes);
+    set(L, "memory", (double)tw_shared_bound(common->shared));
+    lua_setfield(L, -2, "shared");
+}
+
 struct sums {
     struct tw_hub_stats counts;
     double queued, queued_bytes, mail, memory, clients, subs;
@@ -66,7 +82,7 @@ void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
     const struct tw_hub *control = tw_sim_hub(sim, tw_sim_workers(sim));
     for (unsigned i = 0; i < tw_sim_workers(sim); i++)
         add(&sums, sim, i);
-    lua_createtable(L, 0, 20);
+    lua_createtable(L, 0, 22);
     set(L, "generation", control->generation->number);
     set(L, "workers", tw_sim_workers(sim));
     set(L, "connections", tw_admission_count(&control->hubs->admission));
@@ -84,4 +100,5 @@ void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
     set(L, "clients", sums.clients);
     set(L, "subscriptions", sums.subs);
     push_channels(L, sim);
+    push_common(L, control->hubs->common);
 }

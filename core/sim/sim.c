@@ -30,6 +30,8 @@ struct tw_sim {
     struct node *nodes; /* hubs.workers, and control */
     struct tw_http_service service;
     struct tw_rand rand;
+    struct tw_rand script_rand; /* of tidewire.random: draws change nothing else */
+    struct tw_common *common;   /* ref */
     uint64_t now_us;
     struct tw_list ready;  /* links */
     struct tw_heap events; /* links */
@@ -53,6 +55,15 @@ double tw_sim_wall(const struct tw_sim *sim) {
 
 static double script_now(void *data) {
     return tw_sim_wall((const struct tw_sim *)data);
+}
+
+static void script_random(void *data, void *bytes, size_t length) {
+    struct tw_sim *sim = (struct tw_sim *)data;
+    for (size_t at = 0; at < length; at += sizeof(uint64_t)) {
+        uint64_t word = tw_rand_next(&sim->script_rand);
+        size_t left = length - at;
+        memcpy((char *)bytes + at, &word, left < sizeof word ? left : sizeof word);
+    }
 }
 
 uint64_t tw_sim_random(struct tw_sim *sim) {
@@ -134,9 +145,12 @@ int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
     sim->app = *app;
     sim->app.clock = (struct tw_script_clock){script_now, sim};
     tw_rand_seed(&sim->rand, seed);
+    tw_rand_seed(&sim->script_rand, ~seed);
+    sim->common = sim->app.common = tw_common_new(script_random, sim);
     tw_list_init(&sim->ready);
     int status = tw_app_load(&sim->app, 1, 0, &sim->generation, &vms, &count, errors);
     if (status != 0) {
+        tw_common_unref(&sim->common);
         tw_free(sim);
         return status;
     }
@@ -146,6 +160,7 @@ int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
     sim->hubs.driver = sim;
     sim->hubs.hooks = &tw_script_hooks;
     sim->hubs.dialect = &tw_dialect_raw;
+    sim->hubs.common = sim->common;
     sim->hubs.wall_offset_ms = WALL_OFFSET_MS;
     tw_admission_init(&sim->hubs.admission);
     init_nodes(sim, vms);
@@ -174,6 +189,7 @@ void tw_sim_free(struct tw_sim *sim) {
     tw_heap_deinit(&sim->events);
     tw_generation_unref(&sim->generation);
     tw_generation_unref(&sim->next_generation);
+    tw_common_unref(&sim->common);
     if (sim->answer) tw_mail_free(sim->answer);
     tw_free(sim->hubs.boxes);
     tw_free(sim->nodes);

@@ -18,6 +18,6 @@ return function(request)
 
   local token = bearer(request.headers.authorization) or request.query.token
   if token == nil or token == "" then return nil, "token missing" end
-  if token ~= expected then return nil, "invalid token" end
+  if not tidewire.equal(token, expected) then return nil, "invalid token" end
   return { user = "viewer" }
 end

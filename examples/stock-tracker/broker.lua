@@ -26,6 +26,9 @@ return {
   -- worth less than none: the boards conflate (see channels/market.lua).
   queue = { size = 256, bytes = 1048576, overflow = "drop_oldest" },
 
+  -- What scripts may read of the environment: auth.lua asks for WS_TOKEN.
+  env = { "WS_TOKEN" },
+
   -- At Ctrl-C: say goodbye (1001) to everybody within 1 s, be gone after 5.
   drain = { window = 1, timeout = 5 },
 }

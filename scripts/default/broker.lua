@@ -11,5 +11,6 @@ return {
     message_size = 65536,
   },
   queue = { size = 256, bytes = 1048576, overflow = "drop_oldest" },
+  env = {}, -- scripts read nothing of the environment
   drain = { window = 1, timeout = 5 },
 }

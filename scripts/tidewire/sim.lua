@@ -177,7 +177,9 @@ end
 --- What GET /v1/stats says; and queued, queued_bytes (in all outboxes), mail (between workers).
 function Broker:stats()
   self.core:settle()
-  return self.core:stats()
+  local stats = self.core:stats()
+  stats.metrics = json.decode(stats.metrics)
+  return stats
 end
 
 --- The log since the broker started.

@@ -99,11 +99,39 @@ static void now_is_the_clocks(void **state) {
 static void env_is_the_environment(void **state) {
     (void)state;
     setenv("TW_TEST_TOKEN", "secret", 1);
+    setenv("TIDEWIRE_TEST", "usual", 1);
+    unsetenv("WS_TOKEN");
     unsetenv("TW_TEST_NONE");
-    lua_is_good("local env = tidewire.env "
-                "assert(env.TW_TEST_TOKEN == 'secret' and env.TW_TEST_NONE == nil) "
-                "assert(env[1] == nil and not pcall(function() env.X = '1' end)) "
-                "assert(getmetatable(env) == 'env' and type(tidewire.version) == 'string')");
+    struct app app;
+    app_init(&app);
+    app_file(&app, "broker.lua",
+             "local ok, why = pcall(function() return tidewire.env.TW_TEST_TOKEN end)\n"
+             "assert(not ok and why:find('not in `env` of broker.lua', 1, true))\n"
+             "assert(tidewire.env.TIDEWIRE_TEST == 'usual' and tidewire.env.WS_TOKEN == nil)\n"
+             "return { env = { 'TW_TEST_*', 'HOME_OF_TW' } }");
+    app_file(
+        &app, "channels/market.lua",
+        "local env = tidewire.env\n"
+        "local function why(name) return select(2, pcall(function() return env[name] end)) end\n"
+        "assert(env.TW_TEST_TOKEN == 'secret' and env.TW_TEST_NONE == nil)\n"
+        "assert(env.HOME_OF_TW == nil)\n"
+        "for _, name in ipairs { 'HOME', 'TW_TEST', 'HOME_OF_TW2', 'WS_TOKEN', '' } do\n"
+        "  assert(why(name):find('tidewire.env.' .. name .. ': not in `env` of broker.lua', 1,\n"
+        "    true), name)\n"
+        "end\n"
+        "assert(why(1):find('name is a text, got a number', 1, true))\n"
+        "assert(not pcall(function() env.TW_TEST_X = '1' end))\n"
+        "assert(getmetatable(env) == 'env' and type(tidewire.version) == 'string')\n"
+        "assert(next(env) == nil)\n"
+        "return {}");
+    app_must_load(&app);
+    app_file(&app, "broker.lua", "return { env = { 'A', 'B*C', '1A', '' } }");
+    app_must_fail(&app, "broker.lua", 1, "env[2]: expected a variable's name");
+    assert_true(app_has_error(&app, "broker.lua", 1, "env[3]: ") &&
+                app_has_error(&app, "broker.lua", 1, "env[4]: "));
+    app_file(&app, "broker.lua", "return { env = 'A' }");
+    app_must_fail(&app, "broker.lua", 1, "env: expected a list of variables' names");
+    app_deinit(&app);
 }
 
 static void log_and_print_write_lines(void **state) {
@@ -117,6 +145,22 @@ static void log_and_print_write_lines(void **state) {
     assert_true(was_logged("warn script table: 0x"));
     assert_true(was_logged("error script e channel=market"));
     assert_true(was_logged("info script own message channel=market"));
+}
+
+static void log_writes_fields(void **state) {
+    (void)state;
+    lua_is_good("local log = tidewire.log "
+                "log.info('filled', 3, { side = 'buy now', id = 7, ok = true, price = 1.5, "
+                "  ['a b='] = 'x\"y', t = {}, empty = '' }) "
+                "log.warn({ id = 7 }) log.warn('none', {}) log.warn('list', { 'x' }) "
+                "log.error('own', setmetatable({ id = 7 }, { __tostring = function() return 'O' "
+                "end }))");
+    assert_true(was_logged("info script filled 3 a_b_=\"x\\\"y\" empty=\"\" id=7 ok=true price=1.5 "
+                           "side=\"buy now\" t=table channel=market hook=transform"));
+    assert_true(was_logged("warn script table: 0x"));
+    assert_true(was_logged("warn script none table: 0x"));
+    assert_true(was_logged("warn script list table: 0x"));
+    assert_true(was_logged("error script own O channel=market"));
 }
 
 static void misuse_raises_and_says_how(void **state) {
@@ -169,6 +213,7 @@ int main(void) {
         SCRIPT_TEST(now_is_the_clocks),
         SCRIPT_TEST(env_is_the_environment),
         SCRIPT_TEST(log_and_print_write_lines),
+        SCRIPT_TEST(log_writes_fields),
         SCRIPT_TEST(misuse_raises_and_says_how),
         SCRIPT_TEST(objects_work_in_coroutines_and_closures),
     };

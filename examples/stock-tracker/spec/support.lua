@@ -7,6 +7,7 @@ local app = { root = root, log = {} }
 
 app.tidewire = {
   env = {},
+  equal = rawequal,
   log = {
     info = function(line)
       app.log[#app.log + 1] = line

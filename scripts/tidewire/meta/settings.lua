@@ -81,6 +81,11 @@
 ---`script.jit`: compile Lua to machine code; measure before. Default false
 ---@field jit? boolean
 
+---@class tidewire.Settings.Shared
+---`shared.memory` bytes of tidewire.shared in all, a key costing about 128 beside its own and its
+---value's. Made smaller by a reload, it throws nothing away. Default 16777216
+---@field memory? integer
+
 ---@class tidewire.Settings.Listener
 ---@field address string
 ---not supported yet: an error
@@ -105,6 +110,10 @@
 ---@field reject_with? "http"|"close"
 ---@field drain? tidewire.Settings.Drain
 ---@field script? tidewire.Settings.Script
+---`env`: the variables that tidewire.env may read; a trailing star stands for any rest. While
+---broker.lua itself is read, the default is in force. Default { "WS_TOKEN", "TIDEWIRE_*" }
+---@field env? string[]
+---@field shared? tidewire.Settings.Shared
 
 ---An app that is one file returns its settings with these two beside them.
 ---@class tidewire.App: tidewire.Settings
