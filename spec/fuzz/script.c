@@ -1,7 +1,7 @@
 /* script.c: apps as Lua text, and JSON into Lua and back: tw_app_load with its settings, overrides
  * and definitions; base/json, script/lua_json.
  *
- * Input: a choice; then a single-file app, and behind NUL bytes what -D says; or JSON.
+ * Input: a choice; then a single-file app, and behind NUL bytes what -D says; or JSON; or a token.
  *
  * The guard would end a text that runs for ever, after a deadline of the fuzzer's time. So those
  * are left out: no loops, no functions but `@` and `$`, which stand for one, no matching of
@@ -213,28 +213,56 @@ static void try_app(struct fuzz_input *input, unsigned workers, bool twice) {
 static const char json_app[] =
     "return { channels = {"
     "same = { transform = function(m) m.data = m.data return m end },"
-    "pick = { transform = function(m) m.data = tidewire.json.array { m.data.a } return m end } } }";
+    "pick = { transform = function(m) m.data = tidewire.json.array { m.data.a } return m end },"
+    /* A text as token, as base64, as PEM; as claims that are signed well, and as such a header. */
+    "token = { transform = function(m)"
+    "  local jwt, b64, text = tidewire.jwt, tidewire.base64, m.raw"
+    "  local options = { secret = 's', audience = 'a', issuer = 'b', leeway = 1 }"
+    "  local function verify(token)"
+    "    local claims, why = jwt.verify(token, options)"
+    "    assert(type(claims) == 'table' or (claims == nil and type(why) == 'string'))"
+    "    return why"
+    "  end"
+    "  local function sign(header, claims)"
+    "    local signed = b64.encode_url(header) .. '.' .. b64.encode_url(claims)"
+    "    return signed .. '.' .. tidewire.hmac('sha256', 's', signed, 'base64url')"
+    "  end"
+    "  assert(verify(text) and verify(sign('{\"alg\":\"HS256\"}', text)) ~= 'wrong signature')"
+    "  assert(verify(sign(text, '{}')))" /* no aud */
+    "  pcall(jwt.verify, 'x', { key = text })"
+    "  local bytes = b64.decode(text)"
+    "  assert(not bytes or b64.encode(bytes) == text)"
+    "  bytes = b64.decode_url(text)"
+    "  assert(not bytes or b64.encode_url(bytes) == text:sub(1, #b64.encode_url(bytes)))"
+    "  assert(b64.decode(b64.encode(text)) == text)"
+    "  m.data = 'done'"
+    "  return m "
+    "end } } }";
+enum { JSON_CHANNELS = 3 };
 
 /* What the channel's transform makes of it, as a text; owned. NULL: it failed. */
 static char *transformed(const char *name, struct tw_str text) {
     static struct app app; /* for all inputs: its handlers keep nothing */
-    static struct tw_channel *channels[2];
+    static struct tw_channel *channels[JSON_CHANNELS];
     struct tw_effects effects = {0};
     struct tw_failure failure = {0};
     if (!app.generation) {
         struct tw_rand rand;
         tw_rand_seed(&rand, 1);
         app_load(&app, tw_str_of(json_app), NULL, 0, 1);
-        FUZZ_ASSERT(app.status == 0 && app.generation->definition_count == 2);
-        for (size_t i = 0; i < 2; i++) {
+        FUZZ_ASSERT(app.status == 0 && app.generation->definition_count == JSON_CHANNELS);
+        for (size_t i = 0; i < JSON_CHANNELS; i++) {
             struct tw_name *channel = tw_name_new(tw_str_of(app.generation->definitions[i].name));
             channels[i] = tw_channel_new(channel, 1, &rand);
             tw_channel_bind(channels[i], app.generation);
             tw_name_unref(&channel);
         }
     }
-    struct tw_channel *channel = channels[!tw_str_eq(channels[0]->name->text, tw_str_of(name))];
-    struct tw_message *message = tw_message_try_new(text.data, text.length, false);
+    struct tw_channel *channel = NULL;
+    for (size_t i = 0; i < JSON_CHANNELS; i++)
+        if (tw_str_eq(channels[i]->name->text, tw_str_of(name))) channel = channels[i];
+    bool is_token = strcmp(name, "token") == 0;
+    struct tw_message *message = tw_message_try_new(text.data, text.length, is_token);
     int status = tw_script_hooks.transform(app.vms[0], channel, NULL, &message, &effects, &failure);
     char *out = NULL;
     if (status == 0) {
@@ -246,6 +274,12 @@ static char *transformed(const char *name, struct tw_str text) {
     tw_message_unref(&message);
     tw_effects_deinit(&effects);
     return out;
+}
+
+static void try_token(struct fuzz_input *input) {
+    char *done = transformed("token", fuzz_bytes(input, SIZE_MAX));
+    FUZZ_ASSERT(done && strcmp(done, "\"done\"") == 0);
+    tw_free(done);
 }
 
 static void try_json(struct fuzz_input *input) {
@@ -296,7 +330,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fuzz_input input = {data, data + size};
     fuzz_begin();
     uint8_t choice = fuzz_byte(&input);
-    if (choice & 1)
+    if ((choice & 9) == 9)
+        try_token(&input);
+    else if (choice & 1)
         try_json(&input);
     else
         try_app(&input, choice & 2 ? 2 : 1, choice & 4);
