@@ -26,6 +26,13 @@ static void set_now(const struct tw_conn *conn) {
     worker->hub.now_ms = uv_now(&worker->loop);
 }
 
+/* A handshake runs auth. What open clients say is read all the same, or they would seem silent. */
+static bool is_held(struct tw_stream *stream) {
+    struct tw_conn *conn = conn_of(stream);
+    set_now(conn);
+    return tw_session_is_http(conn->session) && tw_hub_is_late(&worker_of(conn)->hub);
+}
+
 static void on_read(struct tw_stream *stream, const void *bytes, size_t length) {
     struct tw_conn *conn = conn_of(stream);
     set_now(conn);
@@ -58,6 +65,7 @@ static void on_closed(struct tw_stream *stream) {
 }
 
 const struct tw_stream_ops tw_conn_streams = {
+    .is_held = is_held,
     .on_read = on_read,
     .on_eof = on_eof,
     .on_writable = on_writable,

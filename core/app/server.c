@@ -189,6 +189,14 @@ static void wake(void *driver, unsigned index) {
     uv_async_send(&server->workers[index].wake);
 }
 
+/* The coarse clock is read without a look at the hardware: it is asked after each up mail. */
+static uint64_t clock_ms(void *driver) {
+    struct timespec time;
+    (void)driver;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
 static void init_hubs(struct tw_server *server) {
     unsigned boxes = server->hubs.workers + 1;
     struct timespec wall, mono;
@@ -196,6 +204,7 @@ static void init_hubs(struct tw_server *server) {
     for (unsigned i = 0; i < boxes; i++)
         tw_mailbox_init(&server->hubs.boxes[i], MAILBOX_BOUND);
     server->hubs.wake = wake;
+    server->hubs.clock_ms = clock_ms;
     server->hubs.driver = server;
     server->hubs.hooks = &tw_script_hooks;
     server->hubs.dialect = &tw_dialect_raw;

@@ -53,6 +53,8 @@ void tw_hub_deinit(struct tw_hub *hub) {
     tw_free(channels);
     while ((mail = tw_mail_queue_shift(&hub->self)))
         tw_mail_free(mail);
+    while ((mail = tw_mail_queue_shift(&hub->taken)))
+        tw_mail_free(mail);
     for (unsigned i = 0; i <= hub->hubs->workers; i++)
         while ((mail = tw_mail_queue_shift(&hub->spills[i])))
             tw_mail_free(mail);
@@ -479,6 +481,12 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
 }
 
 bool tw_hub_is_busy(const struct tw_hub *hub) {
-    return (hub->self.head && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
+    bool has_mail = hub->self.head || hub->taken.head;
+    return (has_mail && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
            !tw_list_is_empty(&hub->dirty_topics);
+}
+
+bool tw_hub_is_late(const struct tw_hub *hub) {
+    const struct tw_hubs *hubs = hub->hubs;
+    return hubs->clock_ms && hubs->clock_ms(hubs->driver) >= hub->now_ms + TW_HUB_TURN_MS;
 }

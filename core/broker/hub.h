@@ -29,6 +29,8 @@ struct tw_hubs {
                                  which is home to nothing and has no scripts */
     struct tw_mailbox *boxes; /* workers + 1 */
     void (*wake)(void *driver, unsigned index); /* have that hub take a turn soon; any thread */
+    /* Monotonic like hub->now_ms, may be a few ms behind. NULL: turns take no time. */
+    uint64_t (*clock_ms)(void *driver);
     void *driver;
     struct tw_admission admission;
     const struct tw_hooks *hooks;
@@ -37,7 +39,8 @@ struct tw_hubs {
     int64_t wall_offset_ms;   /* unix time = monotonic time + this */
 };
 
-#define TW_HUB_BATCH 4096        /* mails to itself that one turn handles */
+#define TW_HUB_BATCH 4096        /* up mails that one turn handles */
+#define TW_HUB_TURN_MS 10        /* handlers that last longer leave the rest to the next turn */
 #define TW_HUB_BACKLOG 8192      /* mails waiting in a hub before its clients are read no more */
 #define TW_HUB_MAX_BACKLOG 65536 /* ... before publishes of handlers are dropped, with an error */
 #define TW_HUB_BURST 1024        /* messages that one turn may queue past a subscription's bounds */
@@ -74,6 +77,7 @@ struct tw_hub {
     struct tw_list dirty_topics;  /* with a batch that is not written yet */
     char *room;                   /* owned: TW_PACK_ROOM bytes for the batch that is written */
     struct tw_mail_queue self;    /* up mail to myself */
+    struct tw_mail_queue taken;   /* up mail from my box, not handled yet */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
     struct tw_effects effects; /* of the handler that runs now */
@@ -85,6 +89,7 @@ struct tw_hub {
     size_t goodbye_count, goodbye_next;
     uint64_t drain_since_ms, drain_window_ms;
     bool is_draining;
+    bool is_own_turn; /* the next up mail is one of `self` */
     bool is_stalled; /* some hub's down lane is full: up mail waits until that hub wakes this one */
     /* Answers to tw_hub_publish_from_api. */
     void (*on_answer)(struct tw_hub *hub, const struct tw_mail *answer);
@@ -103,6 +108,9 @@ void tw_hub_deinit(struct tw_hub *hub);
 uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms);
 /* True if there is work left that waits for nobody, i.e. take another turn at once. */
 bool tw_hub_is_busy(const struct tw_hub *hub);
+/* True if handlers have used up the time of a turn since now_ms: what runs more of them may wait.
+ * So a row of handlers that are stopped by their deadlines lets all else in between two of them. */
+bool tw_hub_is_late(const struct tw_hub *hub);
 
 /* Passes a mail to hub `to`; takes it. Never loses it: up mail that finds the box full waits here.
  * Down mail to this hub is handled within the call, unless it is a TW_MAIL_CALL. */

@@ -99,7 +99,8 @@ void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel) {
     if (every_ms) tw_heap_add(&hub->ticks, &channel->tick, hub->now_ms + every_ms);
 }
 
-/* A tick that is late by whole periods does not catch up. */
+/* A tick that is late by whole periods does not catch up. One at least; what there is no time for
+ * comes first in the next turn. */
 void tw_hub_run_ticks(struct tw_hub *hub) {
     struct tw_heap_node *node;
     while ((node = tw_heap_first(&hub->ticks)) && node->at_ms <= hub->now_ms) {
@@ -111,6 +112,7 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
         tw_hub_check_vm(hub);
         int status = hub->hubs->hooks->tick(hub->vm, channel, &hub->effects, &failure);
         tw_hub_settle(hub, status, 0);
+        if (tw_hub_is_late(hub)) break;
     }
 }
 

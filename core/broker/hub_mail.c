@@ -88,6 +88,30 @@ static void handle_all(struct tw_hub *hub, struct tw_mail *first) {
     }
 }
 
+/* One mail at least, of each of the two in turn, so that neither waits for the other's handlers.
+ * Returns true if somebody should be woken. */
+static bool handle_up(struct tw_hub *hub, struct tw_mailbox *box) {
+    struct tw_mail *mail;
+    bool wake = false;
+    if (!hub->taken.head) {
+        wake = tw_mailbox_take_up(box, &mail);
+        while (mail) {
+            struct tw_mail *next = mail->next;
+            tw_mail_queue_append(&hub->taken, mail);
+            mail = next;
+        }
+    }
+    for (size_t i = 0; i < TW_HUB_BATCH; i++) {
+        struct tw_mail_queue *queue = hub->is_own_turn ? &hub->self : &hub->taken;
+        hub->is_own_turn = !hub->is_own_turn;
+        if (!queue->head) queue = queue == &hub->self ? &hub->taken : &hub->self;
+        if (!(mail = tw_mail_queue_shift(queue))) break;
+        tw_hub_handle(hub, mail);
+        if (tw_hub_is_late(hub)) break;
+    }
+    return wake;
+}
+
 static void resume_clients(struct tw_hub *hub) {
     struct tw_list paused, *node;
     if (hub->spill_count > 0 || hub->self.count >= TW_HUB_BACKLOG) return;
@@ -105,13 +129,7 @@ void tw_hub_take_mail(struct tw_hub *hub) {
     handle_all(hub, first);
     retry_spills(hub);
     hub->is_stalled = is_any_congested(hub);
-    if (!hub->is_stalled) {
-        wake |= tw_mailbox_take_up(box, &first);
-        handle_all(hub, first);
-        struct tw_mail *mail;
-        for (size_t i = 0; i < TW_HUB_BATCH && (mail = tw_mail_queue_shift(&hub->self)); i++)
-            tw_hub_handle(hub, mail);
-    }
+    if (!hub->is_stalled) wake |= handle_up(hub, box);
     if (wake) wake_others(hub);
     resume_clients(hub);
 }

@@ -3,6 +3,7 @@
 #ifndef TW_NET_POLLER_H
 #define TW_NET_POLLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -11,6 +12,8 @@ struct tw_stream;
 enum { TW_READABLE = 1, TW_WRITABLE = 2 };
 
 struct tw_stream_ops {
+    /* True: what has come stays unread until the loop's next turn. NULL: never. */
+    bool (*is_held)(struct tw_stream *stream);
     void (*on_read)(struct tw_stream *stream, const void *bytes, size_t length); /* borrowed */
     void (*on_eof)(struct tw_stream *stream);               /* the peer sends no more */
     void (*on_writable)(struct tw_stream *stream);          /* after a short write */

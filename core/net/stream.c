@@ -44,7 +44,10 @@ void tw_stream_on_ready(struct tw_stream *stream, unsigned ready) {
         want(stream, stream->wanted & (unsigned)~TW_WRITABLE);
         stream->poller->ops->on_writable(stream);
     }
-    if (!stream->is_closing && ready & stream->wanted & TW_READABLE) read_some(stream);
+    if (!stream->is_closing && ready & stream->wanted & TW_READABLE) {
+        const struct tw_stream_ops *ops = stream->poller->ops;
+        if (!ops->is_held || !ops->is_held(stream)) read_some(stream);
+    }
     if (!stream->is_closing && ready & (unsigned)~stream->wanted) watch(stream);
 }
 

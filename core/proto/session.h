@@ -57,6 +57,8 @@ struct tw_session *tw_session_new(const struct tw_session_config *config, void *
 void tw_session_abort(struct tw_session *session);
 /* Is it an HTTP connection that waits for a request, of which no byte is here? */
 bool tw_session_is_idle(const struct tw_session *session);
+/* Does it read requests, each of which may be a handshake that runs auth? */
+bool tw_session_is_http(const struct tw_session *session);
 /* After transport->close was called. Gives back its place, leaves the hub. Not from within the hub
  * or the session. */
 void tw_session_free(struct tw_session *session);

@@ -52,6 +52,10 @@ bool tw_session_is_idle(const struct tw_session *session) {
     return session->state == TW_SESSION_HTTP && !tw_http_reader_has_begun(session->http->reader);
 }
 
+bool tw_session_is_http(const struct tw_session *session) {
+    return session->state == TW_SESSION_HTTP;
+}
+
 static void start_wait(struct tw_session *session) {
     struct tw_hub *hub = session->config->hub;
     tw_wait_start(&hub->waits, &session->client.wait, TW_WAIT_HANDSHAKE, hub->now_ms);
