@@ -24,6 +24,7 @@ struct tw_channel {
     struct tw_heap_node tick;
     struct tw_list idle; /* in hub->idle_channels: made by a pattern and without subscribers */
     uint64_t idle_since_ms;
+    unsigned slow; /* like hub->slow_round: its mail goes through the slow lane */
     uint32_t per_worker[];
 };
 

@@ -53,7 +53,8 @@ struct tw_hooks {
     int (*auth)(void *vm, const struct tw_auth_request *request, struct tw_auth *out,
                 struct tw_failure *failure);
     /* Gives a channel its script side, channel->script, with an empty state, and runs `init`.
-     * When init fails the channel is there all the same, its state empty. */
+     * When init fails the channel is there all the same, its state empty. An init that killed its
+     * VM is not run again before the next load. */
     int (*open)(void *vm, struct tw_channel *channel, struct tw_effects *effects,
                 struct tw_failure *failure);
     /* Takes the script side away. */

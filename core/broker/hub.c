@@ -55,6 +55,8 @@ void tw_hub_deinit(struct tw_hub *hub) {
         tw_mail_free(mail);
     while ((mail = tw_mail_queue_shift(&hub->taken)))
         tw_mail_free(mail);
+    while ((mail = tw_mail_queue_shift(&hub->slow)))
+        tw_mail_free(mail);
     for (unsigned i = 0; i <= hub->hubs->workers; i++)
         while ((mail = tw_mail_queue_shift(&hub->spills[i])))
             tw_mail_free(mail);
@@ -106,7 +108,7 @@ int tw_hub_publish(struct tw_hub *hub, struct tw_client *client, struct tw_name 
     struct tw_mail *mail = publish_mail(tw_name_ref(channel), message, request);
     mail->client = tw_identity_ref(client->identity);
     tw_hub_post(hub, tw_hub_home(hub, channel), mail);
-    if (hub->spill_count == 0 && hub->self.count < TW_HUB_BACKLOG) return 0;
+    if (hub->spill_count == 0 && tw_hub_backlog(hub) < TW_HUB_BACKLOG) return 0;
     if (!tw_list_is_linked(&client->other)) tw_list_append(&hub->paused, &client->other);
     return TW_EAGAIN;
 }
@@ -435,6 +437,7 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
         mail->call(hub, mail);
         break;
     }
+    if (mail->is_up && tw_hub_is_late(hub)) tw_hub_note_late(hub, mail->channel);
     tw_mail_free(mail);
 }
 
@@ -481,7 +484,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
 }
 
 bool tw_hub_is_busy(const struct tw_hub *hub) {
-    bool has_mail = hub->self.head || hub->taken.head;
+    bool has_mail = hub->self.head || hub->taken.head || hub->slow.head;
     return (has_mail && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
            !tw_list_is_empty(&hub->dirty_topics);
 }

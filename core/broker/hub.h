@@ -78,6 +78,9 @@ struct tw_hub {
     char *room;                   /* owned: TW_PACK_ROOM bytes for the batch that is written */
     struct tw_mail_queue self;    /* up mail to myself */
     struct tw_mail_queue taken;   /* up mail from my box, not handled yet */
+    struct tw_mail_queue slow;    /* up mail for channels whose handlers take long */
+    unsigned slow_round;          /* channel->slow of those */
+    bool has_slow, slow_waits, is_turn_over;
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
     struct tw_effects effects; /* of the handler that runs now */

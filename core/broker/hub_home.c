@@ -75,7 +75,8 @@ uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub) {
 }
 
 /* A handler that had to be killed took its VM along. The channels begin with an empty state; their
- * clients notice nothing. An `init` may kill the new VM as well: then the next check goes on. */
+ * clients notice nothing. An `init` may kill the new VM as well: then the next check begins again.
+ */
 void tw_hub_check_vm(struct tw_hub *hub) {
     const struct tw_hooks *hooks = hub->hubs->hooks;
     if (!hub->vm || hooks->incarnation(hub->vm) == hub->incarnation) return;
@@ -83,7 +84,7 @@ void tw_hub_check_vm(struct tw_hub *hub) {
     struct tw_channel **all = tw_hub_list_channels(hub);
     for (size_t i = 0; all[i]; i++)
         all[i]->script = NULL;
-    for (size_t i = 0; all[i]; i++) {
+    for (size_t i = 0; all[i] && hooks->incarnation(hub->vm) == hub->incarnation; i++) {
         struct tw_failure failure = {0};
         int status = hooks->open(hub->vm, all[i], &hub->effects, &failure);
         tw_hub_settle(hub, status, 0);
@@ -120,7 +121,7 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
 
 /* False if it was dropped. */
 static bool apply_publish(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {
-    if (depth >= TW_HUB_MAX_DEPTH || hub->self.count + hub->spill_count >= TW_HUB_MAX_BACKLOG)
+    if (depth >= TW_HUB_MAX_DEPTH || tw_hub_backlog(hub) + hub->spill_count >= TW_HUB_MAX_BACKLOG)
         return false;
     struct tw_mail *mail = tw_mail_new(TW_MAIL_PUBLISH);
     mail->channel = tw_name_ref(effect->channel);

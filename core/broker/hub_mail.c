@@ -2,9 +2,11 @@
  *
  * A mail to another hub goes into its mailbox. Up mail that finds the box full waits in a spill of
  * the sender, in order, and the sender's publishing clients are read no more until it is gone. A
- * home takes no more up mail while some hub's down lane is full. Down mail is always taken, and
- * down mail to itself is handled where it is posted: that runs no hooks, so no handler meets
- * another. */
+ * home takes no more up mail while some hub's down lane is full. When the handler that a mail runs
+ * takes long, the turn ends, and further mail for its channel goes through the slow lane, one a
+ * turn, so that other channels wait for one handler and not for a row of them. Down mail is always
+ * taken, and down mail to itself is handled where it is posted: that runs no hooks, so no handler
+ * meets another. */
 #include "base/mem.h"
 #include "broker/hub_parts.h"
 
@@ -88,33 +90,75 @@ static void handle_all(struct tw_hub *hub, struct tw_mail *first) {
     }
 }
 
-/* One mail at least, of each of the two in turn, so that neither waits for the other's handlers.
- * Returns true if somebody should be woken. */
-static bool handle_up(struct tw_hub *hub, struct tw_mailbox *box) {
+static bool take_up(struct tw_hub *hub, struct tw_mailbox *box) {
     struct tw_mail *mail;
-    bool wake = false;
-    if (!hub->taken.head) {
-        wake = tw_mailbox_take_up(box, &mail);
-        while (mail) {
-            struct tw_mail *next = mail->next;
-            tw_mail_queue_append(&hub->taken, mail);
-            mail = next;
-        }
+    if (hub->taken.head || hub->slow.count >= TW_HUB_BACKLOG) return false;
+    bool wake = tw_mailbox_take_up(box, &mail);
+    while (mail) {
+        struct tw_mail *next = mail->next;
+        tw_mail_queue_append(&hub->taken, mail);
+        mail = next;
     }
+    return wake;
+}
+
+/* Must it wait behind a mail of the slow lane? What is for no channel waits for all of them. */
+static bool is_slow(struct tw_hub *hub, const struct tw_mail *mail) {
+    if (!hub->has_slow) return false;
+    const struct tw_channel *channel =
+        mail->channel ? tw_hub_find_channel(hub, mail->channel) : NULL;
+    return channel ? channel->slow == hub->slow_round : !mail->channel && hub->slow.head;
+}
+
+void tw_hub_note_late(struct tw_hub *hub, const struct tw_name *name) {
+    struct tw_channel *channel = name ? tw_hub_find_channel(hub, name) : NULL;
+    hub->is_turn_over = true;
+    if (!channel) return;
+    if (!hub->has_slow) hub->slow_round++;
+    hub->has_slow = true;
+    channel->slow = hub->slow_round;
+}
+
+/* False if it used up the turn's time. */
+static bool handle_one(struct tw_hub *hub, struct tw_mail *mail) {
+    hub->is_turn_over = false;
+    tw_hub_handle(hub, mail);
+    return !hub->is_turn_over;
+}
+
+/* My own and the box's, by turns. False if they used up the turn's time. */
+static bool handle_fresh(struct tw_hub *hub) {
+    struct tw_mail *mail;
     for (size_t i = 0; i < TW_HUB_BATCH; i++) {
         struct tw_mail_queue *queue = hub->is_own_turn ? &hub->self : &hub->taken;
         hub->is_own_turn = !hub->is_own_turn;
         if (!queue->head) queue = queue == &hub->self ? &hub->taken : &hub->self;
         if (!(mail = tw_mail_queue_shift(queue))) break;
-        tw_hub_handle(hub, mail);
-        if (tw_hub_is_late(hub)) break;
+        if (is_slow(hub, mail))
+            tw_mail_queue_append(&hub->slow, mail);
+        else if (!handle_one(hub, mail))
+            return false;
     }
-    return wake;
+    return true;
+}
+
+static bool handle_slow(struct tw_hub *hub) {
+    struct tw_mail *mail;
+    for (size_t i = 0; i < TW_HUB_BATCH && (mail = tw_mail_queue_shift(&hub->slow)); i++)
+        if (!handle_one(hub, mail)) return false;
+    return true;
+}
+
+/* One mail at least. The slow lane waits for a turn that has time for it, but for one turn only. */
+static void handle_up(struct tw_hub *hub) {
+    bool has_time = hub->slow_waits || handle_fresh(hub);
+    hub->slow_waits = !has_time && hub->slow.head;
+    if (has_time && handle_slow(hub) && !hub->slow.head) hub->has_slow = false;
 }
 
 static void resume_clients(struct tw_hub *hub) {
     struct tw_list paused, *node;
-    if (hub->spill_count > 0 || hub->self.count >= TW_HUB_BACKLOG) return;
+    if (hub->spill_count > 0 || tw_hub_backlog(hub) >= TW_HUB_BACKLOG) return;
     tw_list_move(&paused, &hub->paused);
     while ((node = tw_list_shift(&paused))) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, other);
@@ -129,7 +173,10 @@ void tw_hub_take_mail(struct tw_hub *hub) {
     handle_all(hub, first);
     retry_spills(hub);
     hub->is_stalled = is_any_congested(hub);
-    if (!hub->is_stalled) wake |= handle_up(hub, box);
+    if (!hub->is_stalled) {
+        wake |= take_up(hub, box);
+        handle_up(hub);
+    }
     if (wake) wake_others(hub);
     resume_clients(hub);
 }

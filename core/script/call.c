@@ -83,8 +83,9 @@ static void bury(struct tw_vm *vm, struct tw_call *call) {
     snprintf(failure->message, sizeof failure->message,
              "killed: it did not stop when its deadline of %u ms had passed", vm->deadline_ms);
     if (call->channel && call->channel->definition->index < vm->definition_count) {
-        const char *file = vm->definitions[call->channel->definition->index].file;
-        tw_text_copy(failure->script, sizeof failure->script, tw_str_of(file));
+        struct tw_vm_definition *of = &vm->definitions[call->channel->definition->index];
+        tw_text_copy(failure->script, sizeof failure->script, tw_str_of(of->file));
+        if (call->hook == TW_HOOK_INIT) of->is_init_deadly = true;
     }
     if (!call->is_quiet) log_failure(vm, call);
 }

@@ -54,6 +54,7 @@ struct tw_vm_definition {
     char *file; /* owned; where it stands, relative to the app */
     char *key;  /* owned; "market.lua" of channels/, or the key in a single-file app's `channels` */
     tw_ref functions[TW_HOOKS];
+    bool is_init_deadly; /* it killed its VM; to run it in each new one would kill them all */
 };
 
 struct tw_vm {

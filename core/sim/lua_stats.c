@@ -67,7 +67,7 @@ static void add(struct sums *sums, struct tw_sim *sim, unsigned index) {
     sums->counts.refused += hub->stats.refused;
     sums->counts.hook_failures += hub->stats.hook_failures;
     sums->counts.too_slow += hub->stats.too_slow;
-    sums->mail += (double)(hub->self.count + hub->taken.count + hub->spill_count);
+    sums->mail += (double)(hub->self.count + hub->taken.count + hub->slow.count + hub->spill_count);
     while ((client = tw_map_next(&hub->clients, &at))) {
         sums->clients++;
         sums->subs += client->sub_count;

@@ -122,7 +122,7 @@ static inline void check_rest(struct world *world) {
         struct tw_hub *hub = &world->hub[i];
         FUZZ_ASSERT(!world->boxes[i].up.head && !world->boxes[i].down.head);
         FUZZ_ASSERT(hub->spill_count == 0 && hub->self.count == 0 && hub->taken.count == 0 &&
-                    hub->effects.count == 0);
+                    hub->slow.count == 0 && hub->effects.count == 0);
         FUZZ_ASSERT(tw_list_is_empty(&hub->paused) && tw_list_is_empty(&hub->dirty));
         FUZZ_ASSERT(tw_list_is_empty(&hub->retiring));
     }

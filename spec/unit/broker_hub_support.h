@@ -468,6 +468,7 @@ static inline void check_hub_is_empty(struct tw_hub *hub) {
     assert_int_equal(hub->spill_count, 0);
     assert_int_equal(hub->self.count, 0);
     assert_int_equal(hub->taken.count, 0);
+    assert_int_equal(hub->slow.count, 0);
     assert_int_equal(hub->expiries.count, 0);
     assert_int_equal(hub->effects.count, 0);
     assert_true(tw_list_is_empty(&hub->paused));
