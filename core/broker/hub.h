@@ -80,7 +80,7 @@ struct tw_hub {
     struct tw_mail_queue taken;   /* up mail from my box, not handled yet */
     struct tw_mail_queue slow;    /* up mail for channels whose handlers take long */
     unsigned slow_round;          /* channel->slow of those */
-    bool has_slow, slow_waits, is_turn_over;
+    bool has_slow, is_slow_turn, is_turn_over;
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
     struct tw_effects effects; /* of the handler that runs now */

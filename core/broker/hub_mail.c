@@ -126,34 +126,38 @@ static bool handle_one(struct tw_hub *hub, struct tw_mail *mail) {
     return !hub->is_turn_over;
 }
 
-/* My own and the box's, by turns. False if they used up the turn's time. */
+/* My own and the box's, by turns. False if there was none that is not slow. */
 static bool handle_fresh(struct tw_hub *hub) {
     struct tw_mail *mail;
+    bool any = false;
     for (size_t i = 0; i < TW_HUB_BATCH; i++) {
         struct tw_mail_queue *queue = hub->is_own_turn ? &hub->self : &hub->taken;
         hub->is_own_turn = !hub->is_own_turn;
         if (!queue->head) queue = queue == &hub->self ? &hub->taken : &hub->self;
         if (!(mail = tw_mail_queue_shift(queue))) break;
-        if (is_slow(hub, mail))
+        if (is_slow(hub, mail)) {
             tw_mail_queue_append(&hub->slow, mail);
-        else if (!handle_one(hub, mail))
-            return false;
+            continue;
+        }
+        any = true;
+        if (!handle_one(hub, mail)) break;
     }
-    return true;
+    return any;
 }
 
-static bool handle_slow(struct tw_hub *hub) {
+static void handle_slow(struct tw_hub *hub) {
     struct tw_mail *mail;
     for (size_t i = 0; i < TW_HUB_BATCH && (mail = tw_mail_queue_shift(&hub->slow)); i++)
-        if (!handle_one(hub, mail)) return false;
-    return true;
+        if (!handle_one(hub, mail)) return;
+    hub->has_slow = false;
 }
 
-/* One mail at least. The slow lane waits for a turn that has time for it, but for one turn only. */
+/* The slow lane has every other turn, so that what the others delivered is written first. */
 static void handle_up(struct tw_hub *hub) {
-    bool has_time = hub->slow_waits || handle_fresh(hub);
-    hub->slow_waits = !has_time && hub->slow.head;
-    if (has_time && handle_slow(hub) && !hub->slow.head) hub->has_slow = false;
+    bool is_slow_turn = hub->is_slow_turn;
+    hub->is_slow_turn = hub->has_slow && !is_slow_turn;
+    if (!is_slow_turn && handle_fresh(hub)) return;
+    if (hub->has_slow) handle_slow(hub);
 }
 
 static void resume_clients(struct tw_hub *hub) {

@@ -1,6 +1,7 @@
 /* guard.c: the watchdog, its signal, and the jump. */
 #include "script/guard.h"
 
+#include <dlfcn.h>
 #include <lauxlib.h>
 #include <link.h>
 #include <pthread.h>
@@ -16,7 +17,20 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { SIGNAL_EVERY_MS = 1, STAGE_1_SIGNALS = 20, MAX_IDLE_MS = 10 };
+/* The thread sanitizer's sigaction puts off what comes outside of system calls and library calls,
+ * which a handler that loops does not make; and where a handler then runs, is not where it was
+ * interrupted. So there the C library's own sets the handler, which is not instrumented. */
+#if defined(__SANITIZE_THREAD__)
+#define SET_ACTION                                                                                 \
+    ((int (*)(int, const struct sigaction *, struct sigaction *))dlsym(                            \
+        dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), "sigaction"))
+#define NOT_INSTRUMENTED __attribute__((no_sanitize("thread")))
+#else
+#define SET_ACTION sigaction
+#define NOT_INSTRUMENTED
+#endif
+
+enum { STAGE_1_EVERY_US = 1000, STAGE_1_MS = 20, STAGE_2_EVERY_US = 200, MAX_IDLE_US = 10000 };
 
 /* A thread that calls Lua. Never freed: threads are few and live long. */
 struct slot {
@@ -25,12 +39,13 @@ struct slot {
     clockid_t clock;             /* of its processor time */
     atomic_uint_fast64_t serial; /* odd: in Lua. Counts calls. Written by the thread alone. */
     atomic_uint_fast64_t late;   /* the serial that the watchdog's signal is for */
+    atomic_bool may_kill;        /* and it is for stage 2 */
     atomic_uint deadline_ms;     /* of this call; 0: none */
     lua_State *L;
     sigjmp_buf back;
-    volatile sig_atomic_t signals; /* taken in this call */
+    volatile sig_atomic_t is_signalled; /* any taken in this call? */
     /* The watchdog's own. */
-    uint64_t seen, since_ms;
+    uint64_t seen, since_ms, signalled, signalled_ms;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -64,7 +79,7 @@ static int look_at_object(struct dl_phdr_info *info, size_t size, void *data) {
     return 0;
 }
 
-static bool may_jump_from(uintptr_t at) {
+NOT_INSTRUMENTED static bool may_jump_from(uintptr_t at) {
     if (at >= luajit.from && at < luajit.to) return true;
     if (mapped_count == MAX_RANGES) return false;
     for (size_t i = 0; i < mapped_count; i++)
@@ -79,7 +94,7 @@ static void raise_late(lua_State *L, lua_Debug *info) {
     luaL_error(L, "deadline of %d ms passed", (int)atomic_load(&mine->deadline_ms));
 }
 
-static uintptr_t interrupted_at(const ucontext_t *context) {
+NOT_INSTRUMENTED static uintptr_t interrupted_at(const ucontext_t *context) {
 #if defined(__x86_64__)
     return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
@@ -89,14 +104,15 @@ static uintptr_t interrupted_at(const ucontext_t *context) {
 #endif
 }
 
-static void on_signal(int number, siginfo_t *info, void *context) {
+NOT_INSTRUMENTED static void on_signal(int number, siginfo_t *info, void *context) {
     struct slot *slot = mine;
     (void)number, (void)info;
     if (!slot) return;
     uint64_t serial = atomic_load_explicit(&slot->serial, memory_order_relaxed);
     /* It may come when the call that it was for is over. */
     if (!(serial & 1) || serial != atomic_load(&slot->late)) return;
-    if (++slot->signals <= STAGE_1_SIGNALS) {
+    slot->is_signalled = 1;
+    if (!atomic_load(&slot->may_kill)) {
         lua_sethook(slot->L, raise_late, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
                     1);
     } else if (may_jump_from(interrupted_at((const ucontext_t *)context))) {
@@ -114,46 +130,52 @@ static uint64_t used_ms(const struct slot *slot) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-/* Signals the slot if it is late; returns after how many milliseconds to look again. */
+/* Signals the slot if it is late; returns after how many microseconds to look again. */
 static unsigned look(struct slot *slot) {
     uint64_t serial = atomic_load_explicit(&slot->serial, memory_order_acquire);
     unsigned deadline_ms = atomic_load_explicit(&slot->deadline_ms, memory_order_relaxed);
-    if (!(serial & 1) || deadline_ms == 0) return MAX_IDLE_MS;
+    if (!(serial & 1) || deadline_ms == 0) return MAX_IDLE_US;
     uint64_t at_ms = used_ms(slot);
     if (serial != slot->seen) {
         slot->seen = serial;
         slot->since_ms = at_ms;
     }
     uint64_t passed_ms = at_ms - slot->since_ms;
-    if (passed_ms >= deadline_ms) {
-        atomic_store(&slot->late, serial);
-        pthread_kill(slot->thread, SIGURG);
+    if (passed_ms < deadline_ms) {
+        uint64_t left_us = (deadline_ms - passed_ms) * 1000;
+        return left_us < MAX_IDLE_US ? (unsigned)left_us : MAX_IDLE_US;
     }
-    uint64_t left_ms = passed_ms >= deadline_ms ? SIGNAL_EVERY_MS : deadline_ms - passed_ms;
-    return left_ms < MAX_IDLE_MS ? (unsigned)left_ms : MAX_IDLE_MS;
+    if (slot->signalled != serial) slot->signalled_ms = at_ms;
+    slot->signalled = serial;
+    bool may_kill = at_ms - slot->signalled_ms >= STAGE_1_MS;
+    atomic_store(&slot->may_kill, may_kill);
+    atomic_store(&slot->late, serial);
+    pthread_kill(slot->thread, SIGURG);
+    return may_kill ? STAGE_2_EVERY_US : STAGE_1_EVERY_US;
 }
 
 static void *watch(void *data) {
     (void)data;
     for (;;) {
-        unsigned wait_ms = MAX_IDLE_MS;
+        unsigned wait_us = MAX_IDLE_US;
         pthread_mutex_lock(&lock);
         for (struct slot *slot = slots; slot; slot = slot->next) {
-            unsigned ms = look(slot);
-            if (ms < wait_ms) wait_ms = ms;
+            unsigned us = look(slot);
+            if (us < wait_us) wait_us = us;
         }
         pthread_mutex_unlock(&lock);
-        nanosleep(&(struct timespec){.tv_nsec = (long)wait_ms * 1000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)wait_us * 1000}, NULL);
     }
     return NULL;
 }
 
 static void start(void) {
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+    int (*set_action)(int, const struct sigaction *, struct sigaction *) = SET_ACTION;
     sigset_t all, before;
     pthread_t thread;
     dl_iterate_phdr(look_at_object, NULL);
-    sigaction(SIGURG, &action, NULL);
+    TW_REQUIRE(set_action && set_action(SIGURG, &action, NULL) == 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     TW_REQUIRE(pthread_create(&thread, NULL, watch, NULL) == 0);
@@ -195,7 +217,7 @@ int tw_guard_call(lua_State *L, int handler, unsigned deadline_ms, enum tw_guard
     struct slot *const slot = slot_of_thread();
     *end = TW_GUARD_IN_TIME;
     slot->L = L;
-    slot->signals = 0;
+    slot->is_signalled = 0;
     atomic_store_explicit(&slot->deadline_ms, deadline_ms, memory_order_relaxed);
     if (sigsetjmp(slot->back, 0) != 0) {
         step(mine);
@@ -206,7 +228,7 @@ int tw_guard_call(lua_State *L, int handler, unsigned deadline_ms, enum tw_guard
     step(slot);
     int result = lua_pcall(L, 0, 0, handler);
     step(slot);
-    if (slot->signals == 0) return result;
+    if (slot->is_signalled == 0) return result;
     lua_sethook(L, NULL, 0, 0);
     if (result != 0) *end = TW_GUARD_INTERRUPTED;
     return result;

@@ -1,14 +1,16 @@
 /* guard.h: no call into Lua lasts for ever.
  *
  * A watchdog thread looks at each thread that is in Lua; one that has spent its deadline of
- * processor time in the same call gets a signal, and again each millisecond. The signal's handler
- * runs on that thread, so nothing races:
+ * processor time in the same call gets a signal, and again and again. The signal's handler runs on
+ * that thread, so nothing races:
  *
- *   stage 1   a hook that raises, on every instruction, until the Lua handler is out of every pcall
- *   stage 2   after 20 of these in vain (string.find that backtracks, compiled code, a loop in an
- * error handler): jumps back to the C frame that entered Lua. Only from within LuaJIT's own code or
- * code that it compiled, never from ours or libc's. The state is unusable then, and must be thrown
- * away by its memory.
+ *   stage 1   each ms: a hook that raises, on every instruction, until the Lua handler is out of
+ *             every pcall
+ *   stage 2   when 20 ms of this were in vain (string.find that backtracks, compiled code, a loop
+ *             in an error handler): jumps back to the C frame that entered Lua. Only from within
+ *             LuaJIT's own code or code that it compiled, never from ours or libc's: elsewhere it
+ *             waits for the next signal, 0.2 ms later. The state is unusable then, and must be
+ *             thrown away by its memory.
  *
  * Sound because handlers are transactions: nothing of the core is half-changed while Lua runs, and
  * what Lua calls of ours holds nothing of its own across a call into Lua. */

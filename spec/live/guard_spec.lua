@@ -17,8 +17,10 @@ local DEADLINE = IS_FULL and 0.02 or 0.01
 local RANDOM_DEADLINE = IS_FULL and 0.1 or DEADLINE -- 0.1 is the default
 
 -- Seconds of processor time that the broker may take between two ticks of a channel that does
--- nothing hostile: a deadline, 10 ms until that is noticed, 20 ms of stage 2, a new VM.
-local WORST_GAP = 0.25
+-- nothing hostile: a deadline, 10 ms until that is noticed, 20 ms of stage 1, a new VM. Of
+-- processor time, since what else the machine does is no fault of ours; stretched, since while the
+-- watchdog waits for a processor the handler may have one. `./dev guard` prints the real gap.
+local WORST_GAP = 0.25 * loop.factor
 -- Of the process, in bytes, once everything hostile has run once: freed memory that malloc keeps.
 local WORST_GROWTH = 64 * 1024 * 1024
 
@@ -127,14 +129,14 @@ describe("a handler that never ends", function()
     it("lets others in between when many come at once" .. how, function()
       local broker = start(jit, DEADLINE)
       local publisher = broker:connect("/ws/evil")
-      for _ = 1, 20 do
+      for _ = 1, 60 do
         publisher:send { kind = "loop" }
         publisher:send { kind = "backtracking" }
       end
       publisher:send { kind = "peaceful" }
-      assert.same({ kind = "peaceful" }, publisher:receive_json(20))
+      assert.same({ kind = "peaceful" }, publisher:receive_json(30))
       check_others(broker, "many at once")
-      tell(broker, "40 at once", broker:memory())
+      tell(broker, "120 at once", broker:memory())
     end)
 
     it("is stopped wherever Lua is entered" .. how, function()

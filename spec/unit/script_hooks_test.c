@@ -14,6 +14,36 @@ static void an_untouched_message_is_the_same_one(void **state) {
     stage_deinit(&stage);
 }
 
+/* The hub lets no such payload in. Here it shows that nobody read it: to decode it is an error. */
+static void an_untouched_message_is_not_decoded(void **state) {
+    (void)state;
+    struct stage stage;
+    stage_init(&stage, "return {\n"
+                       "  queue = { overflow = 'conflate', key = function(m) return #m.raw end },\n"
+                       "  transform = function(m, c)\n"
+                       "    if c.state.reads then local _ = m.data end\n"
+                       "    local _ = m.channel, m.binary, m.raw\n"
+                       "    return m\n"
+                       "  end,\n"
+                       "  migrate = function() return { reads = true } end,\n"
+                       "}");
+    assert_int_equal(stage_open(&stage), 0);
+    struct tw_message *message = message_of("{ not JSON"), *before = message;
+    struct tw_buf key = {0};
+    assert_int_equal(stage_transform(&stage, &message), 0);
+    assert_ptr_equal(message, before); /* nor was anything encoded */
+    assert_int_equal(tw_script_hooks.key(stage.vm, stage.channel, message, &key, &stage.failure),
+                     0);
+    assert_text((struct tw_str){key.data, key.length}, "10");
+    assert_int_equal(
+        tw_script_hooks.carry(stage.vm, stage.vm, 1, stage.channel, &stage.effects, &stage.failure),
+        0);
+    assert_int_equal(stage_transform(&stage, &message), TW_ESCRIPT);
+    tw_buf_deinit(&key);
+    tw_message_unref(&message);
+    stage_deinit(&stage);
+}
+
 static void reading_a_plain_value_does_not_touch(void **state) {
     (void)state;
     struct stage stage;
@@ -452,6 +482,7 @@ static void hot_loops_run_with_and_without_the_compiler(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRIPT_TEST(an_untouched_message_is_the_same_one),
+        SCRIPT_TEST(an_untouched_message_is_not_decoded),
         SCRIPT_TEST(reading_a_plain_value_does_not_touch),
         SCRIPT_TEST(a_touched_message_is_encoded_anew),
         SCRIPT_TEST(data_can_be_replaced),
