@@ -74,12 +74,12 @@ struct tw_hub {
     struct tw_waits waits;
     struct tw_heap ticks, expiries;
     struct tw_list dirty, paused, retiring, idle_channels;
-    struct tw_list dirty_topics;  /* with a batch that is not written yet */
-    char *room;                   /* owned: TW_PACK_ROOM bytes for the batch that is written */
-    struct tw_mail_queue self;    /* up mail to myself */
-    struct tw_mail_queue taken;   /* up mail from my box, not handled yet */
-    struct tw_mail_queue slow;    /* up mail for channels whose handlers take long */
-    unsigned slow_round;          /* channel->slow of those */
+    struct tw_list dirty_topics; /* with a batch that is not written yet */
+    char *room;                  /* owned: TW_PACK_ROOM bytes for the batch that is written */
+    struct tw_mail_queue self;   /* up mail to myself */
+    struct tw_mail_queue taken;  /* up mail from my box, not handled yet */
+    struct tw_mail_queue slow;   /* up mail for channels whose handlers take long */
+    unsigned slow_round;         /* channel->slow of those */
     bool has_slow, is_slow_turn, is_turn_over;
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
