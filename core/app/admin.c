@@ -44,18 +44,28 @@ static void on_gone(void *data, struct tw_session *session) {
     }
 }
 
-static void respond_json(struct tw_session *session, int status, const struct tw_buf *json) {
+static void respond_json_later(struct tw_session *session, int status, const struct tw_buf *json,
+                               double retry_after) {
     tw_session_respond(session, &(struct tw_http_response){.status = status,
                                                            .type = "application/json",
                                                            .body = {json->data, json->length},
-                                                           .retry_after = status == 503 ? 5 : 0});
+                                                           .retry_after = retry_after});
 }
 
-void tw_admin_answer(struct tw_pending *pending, int status, const struct tw_buf *json) {
+static void respond_json(struct tw_session *session, int status, const struct tw_buf *json) {
+    respond_json_later(session, status, json, status == 503 ? 5 : 0);
+}
+
+static struct tw_session *settle(struct tw_pending *pending) {
     struct tw_session *session = pending->session;
     tw_list_remove(&pending->all);
     tw_list_remove(&pending->node);
     tw_free(pending);
+    return session;
+}
+
+void tw_admin_answer(struct tw_pending *pending, int status, const struct tw_buf *json) {
+    struct tw_session *session = settle(pending);
     if (session) respond_json(session, status, json);
 }
 
@@ -69,20 +79,36 @@ static void respond_error(struct tw_session *session, int status, const char *me
 
 /* --- publish --- */
 
-static void print_failure(struct tw_buf *json, const struct tw_failure *failure) {
-    tw_buf_print(json, "{\"error\":\"the hook failed\",\"hook\":");
+static void print_failure(struct tw_buf *json, const char *error,
+                          const struct tw_failure *failure) {
+    tw_buf_print(json, "{\"error\":\"%s\",\"hook\":", error);
     tw_buf_json_string(json, failure->hook, strlen(failure->hook));
     tw_buf_print(json, ",\"script\":");
     tw_buf_json_string(json, failure->script, strlen(failure->script));
     tw_buf_print(json, ",\"line\":%d,\"message\":", failure->line);
     tw_buf_json_string(json, failure->message, strlen(failure->message));
+    if (failure->retry_ms > 0)
+        tw_buf_print(json, ",\"retry_after\":%.3f", (double)failure->retry_ms / 1000.0);
     tw_buf_print(json, "}");
+}
+
+/* With what failed last, which is the reason. */
+static void answer_quarantined(const struct tw_mail *mail) {
+    struct tw_session *session = settle(mail->request);
+    struct tw_buf json = {0};
+    print_failure(&json, tw_strerror(mail->status), mail->failure);
+    if (session) respond_json_later(session, 503, &json, (double)mail->failure->retry_ms / 1000.0);
+    tw_buf_deinit(&json);
 }
 
 static void on_answer(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_buf json = {0};
     int status = 200;
     (void)hub;
+    if (mail->status == TW_EQUARANTINED) {
+        answer_quarantined(mail);
+        return;
+    }
     if (mail->status == 0 || mail->status == TW_EDROPPED) {
         tw_buf_print(&json, "{\"channel\":");
         tw_buf_json_string(&json, mail->channel->text.data, mail->channel->text.length);
@@ -93,7 +119,7 @@ static void on_answer(struct tw_hub *hub, const struct tw_mail *mail) {
             tw_buf_print(&json, ",\"dropped\":true}");
     } else if (mail->status == TW_ESCRIPT) {
         status = 500;
-        print_failure(&json, mail->failure);
+        print_failure(&json, "the hook failed", mail->failure);
     } else {
         status = mail->status == TW_ENOCHANNEL ? 404 : 503;
         tw_http_error_body(&json, tw_strerror(mail->status));

@@ -115,7 +115,7 @@ static void on_swapped(struct tw_hub *control, struct tw_mail *mail) {
     tw_hub_swap(control, reload->generation, NULL);
     tw_generation_unref(&server->generation);
     server->generation = tw_generation_ref(reload->generation);
-    tw_log(TW_LOG_INFO, "reload", "done generation=%u", reload->number);
+    tw_log(TW_LOG_INFO, "reload", "done");
     finish(reload);
 }
 
@@ -137,8 +137,8 @@ static void after_load(uv_work_t *work, int cancelled) {
         reload->status = TW_EDRAINING;
     if (reload->status != 0) {
         tw_server_log_errors(&reload->errors);
-        tw_log(TW_LOG_INFO, "reload", "refused, generation=%u stays error=\"%s\"",
-               server->generation->number, tw_strerror(reload->status));
+        tw_log(TW_LOG_INFO, "reload", "refused, this generation stays error=\"%s\"",
+               tw_strerror(reload->status));
         finish(reload);
         return;
     }
@@ -155,9 +155,11 @@ static void after_load(uv_work_t *work, int cancelled) {
 static void load(uv_work_t *work) {
     struct tw_reload *reload = TW_CONTAINER(work, struct tw_reload, work);
     struct tw_app app = tw_server_app(reload->server);
+    tw_log_set_generation(reload->number - 1); /* until the swap */
     reload->status =
         tw_app_load(&app, reload->number, reload->server->hubs.workers, &reload->generation,
                     &reload->vms, &reload->vm_count, &reload->errors);
+    tw_log_set_generation(0);
 }
 
 static void start(struct tw_reload *reload) {

@@ -287,6 +287,7 @@ static bool open_to_outside(struct tw_server *server) {
 
 static void serve(struct tw_server *server) {
     server->state = TW_SERVER_RUNNING;
+    tw_log_set_generation(server->generation->number);
     server->started_ms = uv_now(&tw_server_control(server)->loop);
     open_control(server);
     atomic_store(&server->is_started, true);
@@ -294,9 +295,8 @@ static void serve(struct tw_server *server) {
         TW_REQUIRE(uv_thread_create(&server->workers[i].thread, run_worker, &server->workers[i]) ==
                    0);
     bool is_stopped = open_to_outside(server);
-    tw_log(TW_LOG_INFO, "server", "serving app=%s listen=%s admin=%s workers=%u generation=%u",
-           server->app_path, server->listen_text, server->admin_text, server->hubs.workers,
-           server->generation->number);
+    tw_log(TW_LOG_INFO, "server", "serving app=%s listen=%s admin=%s workers=%u", server->app_path,
+           server->listen_text, server->admin_text, server->hubs.workers);
     if (server->on_ready)
         server->on_ready(server->on_ready_data, server->listen_text, server->admin_text,
                          server->hubs.workers, server->generation->number);
@@ -326,6 +326,7 @@ int tidewire_run(struct tidewire *broker) {
         tw_admin_deinit(server);
         deinit_hubs(server);
         tw_log(TW_LOG_INFO, "server", "stopped connections=%u checks=%lu", left, tw_check_count());
+        tw_log_set_generation(0); /* the thread is our caller's */
     }
     tw_server_unlink_sockets(server);
     tw_free(sockets.fds);

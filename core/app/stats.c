@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/admin.h"
+#include "app/stats_hooks.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -13,6 +14,8 @@ struct part {
     uint32_t subscribers;
     uint64_t offset, dropped;
     char epoch[TW_EPOCH_SIZE];
+    double until;            /* unix seconds; of a quarantine */
+    struct tw_failure *last; /* owned; its reason; NULL: not quarantined */
 };
 
 struct share {
@@ -20,6 +23,7 @@ struct share {
     size_t memory; /* of the VM */
     struct part *parts;
     size_t part_count;
+    struct tw_hook_table hooks;
 };
 
 struct gathering {
@@ -30,12 +34,22 @@ struct gathering {
 
 /* --- on each worker --- */
 
+static void fill_quarantine(const struct tw_hub *hub, const struct tw_channel *channel,
+                            struct part *part) {
+    if (!tw_quarantine_is_on(&channel->quarantine)) return;
+    part->until =
+        (double)((int64_t)channel->quarantine.until_ms + hub->hubs->wall_offset_ms) / 1000.0;
+    part->last = TW_NEW(struct tw_failure);
+    *part->last = *channel->quarantine.last;
+}
+
 static void fill(struct tw_hub *hub, struct share *share) {
     size_t at = 0;
     const struct tw_channel *channel;
     const struct tw_topic *topic;
     share->counts = hub->stats;
     share->memory = tw_vm_memory(hub->vm);
+    tw_hook_table_add(&share->hooks, hub->vm);
     share->parts = tw_alloc((hub->channels.count + hub->topics.count + 1) * sizeof(struct part));
     while ((channel = tw_map_next(&hub->channels, &at))) {
         struct part *part = &share->parts[share->part_count++];
@@ -45,6 +59,7 @@ static void fill(struct tw_hub *hub, struct share *share) {
                               .offset = channel->offset,
                               .dropped = channel->dropped};
         memcpy(part->epoch, channel->epoch, sizeof part->epoch);
+        fill_quarantine(hub, channel, part);
     }
     at = 0;
     while ((topic = tw_map_next(&hub->topics, &at)))
@@ -64,6 +79,15 @@ static void on_asked(struct tw_hub *hub, struct tw_mail *mail) {
 
 static bool part_matches(const void *value, const void *key) {
     return tw_str_eq(((const struct part *)value)->name->text, *(const struct tw_str *)key);
+}
+
+static void print_quarantine(struct tw_buf *json, const struct part *part) {
+    tw_buf_print(json, "\"quarantined\":%s", part->last ? "true" : "false");
+    if (part->last) {
+        tw_buf_print(json, ",\"until\":%.3f,\"reason\":", part->until);
+        tw_buf_json_string(json, part->last->message, strlen(part->last->message));
+    }
+    tw_buf_print(json, "}");
 }
 
 /* Adds what topics dropped to what their channels say. A topic without a channel is one whose
@@ -89,9 +113,10 @@ static void print_channels(struct tw_buf *json, struct gathering *gathering, uns
         tw_buf_print(json, "%s", comma);
         tw_buf_json_string(json, part->name->text.data, part->name->text.length);
         tw_buf_print(json,
-                     ":{\"subscribers\":%u,\"epoch\":\"%s\",\"offset\":%llu,\"dropped\":%llu}",
+                     ":{\"subscribers\":%u,\"epoch\":\"%s\",\"offset\":%llu,\"dropped\":%llu,",
                      part->subscribers, part->epoch, (unsigned long long)part->offset,
                      (unsigned long long)part->dropped);
+        print_quarantine(json, part);
         comma = ",";
     }
     tw_map_deinit(&homes);
@@ -125,11 +150,21 @@ static void print_shared(struct tw_buf *json, struct tw_shared *shared) {
                  tw_shared_bound(shared));
 }
 
+static void print_hooks(struct tw_buf *json, struct gathering *gathering, unsigned workers) {
+    struct tw_hook_table all = {0};
+    for (unsigned w = 0; w < workers; w++)
+        tw_hook_table_take(&all, &gathering->shares[w].hooks);
+    tw_stats_print_hooks(json, &all);
+    tw_hook_table_deinit(&all);
+}
+
 static void free_gathering(struct gathering *gathering, unsigned workers) {
     for (unsigned w = 0; w < workers; w++) {
         struct share *share = &gathering->shares[w];
-        for (size_t i = 0; i < share->part_count; i++)
+        for (size_t i = 0; i < share->part_count; i++) {
             tw_name_unref(&share->parts[i].name);
+            tw_free(share->parts[i].last);
+        }
         tw_free(share->parts);
     }
     tw_free(gathering);
@@ -152,6 +187,8 @@ static void on_filled(struct tw_hub *control, struct tw_mail *mail) {
     tw_buf_print(&json, "\"channels\":{");
     print_channels(&json, gathering, workers);
     tw_buf_print(&json, "},");
+    print_hooks(&json, gathering, workers);
+    tw_buf_print(&json, ",");
     print_shared(&json, server->common->shared);
     tw_buf_print(&json, "\"metrics\":");
     tw_metrics_print_json(server->common->metrics, &json);

@@ -28,6 +28,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static tw_log_sink *current_sink;
 static void *current_data;
 static _Thread_local bool is_in_sink;
+static _Thread_local unsigned generation;
 
 static size_t write_head(char *line, enum tw_log_level level);
 static size_t clean(char *line, size_t at, const char *text);
@@ -38,8 +39,9 @@ static void write_stderr(const char *bytes, size_t length);
 void tw_log(enum tw_log_level level, const char *group, const char *format, ...) {
     if ((int)level > atomic_load_explicit(&least_important, memory_order_relaxed)) return;
     int saved_errno = errno;
-    char text[LINE_SIZE], line[LINE_SIZE];
-    int group_length = snprintf(text, sizeof text, "%.32s ", group);
+    char text[LINE_SIZE], line[LINE_SIZE], number[24] = "";
+    if (generation > 0) snprintf(number, sizeof number, "generation=%u ", generation);
+    int group_length = snprintf(text, sizeof text, "%.32s %s", group, number);
     char *message = text + group_length;
     va_list arguments;
     va_start(arguments, format);
@@ -50,6 +52,10 @@ void tw_log(enum tw_log_level level, const char *group, const char *format, ...)
     length = clean(line, length, text);
     emit(level, line, length);
     errno = saved_errno;
+}
+
+void tw_log_set_generation(unsigned number) {
+    generation = number;
 }
 
 void tw_log_set_level(enum tw_log_level level) {

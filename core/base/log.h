@@ -1,4 +1,4 @@
-/* log.h: one line per event: `time level group message key=value ...` on stderr.
+/* log.h: one line per event: `time level group generation=N message key=value ...` on stderr.
  *
  * Levels: error: something of ours or of the app's scripts is broken and needs a person.
  *         warn:  it works, but a person should know (a setting without effect, a restart needed).
@@ -17,6 +17,9 @@ enum tw_log_level { TW_LOG_ERROR, TW_LOG_WARN, TW_LOG_INFO, TW_LOG_DEBUG };
  * cut and ends with "...". Lines of several threads do not mix; errno stays as it was. */
 void tw_log(enum tw_log_level level, const char *group, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The scripts that this thread works for: each of its lines says so from now on. 0: none yet. */
+void tw_log_set_generation(unsigned number);
 
 /* The least important level written; info at first. */
 void tw_log_set_level(enum tw_log_level level);

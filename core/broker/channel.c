@@ -15,6 +15,7 @@ struct tw_channel *tw_channel_new(struct tw_name *name, unsigned workers, struct
 
 void tw_channel_free(struct tw_channel *channel) {
     tw_list_remove(&channel->idle);
+    tw_quarantine_deinit(&channel->quarantine);
     tw_name_unref(&channel->name);
     tw_free(channel);
 }

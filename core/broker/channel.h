@@ -8,6 +8,7 @@
 #include "base/rand.h"
 #include "broker/generation.h"
 #include "broker/name.h"
+#include "broker/quarantine.h"
 
 #define TW_EPOCH_SIZE 9 /* 8 letters and a NUL */
 
@@ -25,6 +26,8 @@ struct tw_channel {
     struct tw_list idle; /* in hub->idle_channels: made by a pattern and without subscribers */
     uint64_t idle_since_ms;
     unsigned slow; /* like hub->slow_round: its mail goes through the slow lane */
+    struct tw_quarantine quarantine;
+    bool lacks_init; /* opened while quarantined: open gives it an empty state, and runs no init */
     uint32_t per_worker[];
 };
 

@@ -17,6 +17,13 @@ enum tw_publish_mode {
     TW_PUBLISH_ASK /* authorize decides */
 };
 
+/* What a publish to a quarantined channel meets. */
+enum tw_quarantine_mode {
+    TW_QUARANTINE_REFUSE,
+    TW_QUARANTINE_PASS, /* authorize as always, but neither transform nor key */
+    TW_QUARANTINE_NEVER /* the channel is never set aside */
+};
+
 /* One file of channels/. A name is literal text with captures: "room:{id}". A capture matches one
  * or more characters up to the next literal text, and never crosses a ':'. */
 struct tw_definition {
@@ -27,6 +34,7 @@ struct tw_definition {
     char *key_field; /* conflation key (has_key): a member of the payload; NULL: by function */
     bool has_key, has_authorize, has_transform, has_on_subscribe, has_on_unsubscribe, has_init;
     enum tw_publish_mode publish;
+    enum tw_quarantine_mode quarantine;
     uint64_t tick_ms;         /* 0: no tick */
     uint64_t authorize_print; /* fingerprint of what authorize depends on */
 };

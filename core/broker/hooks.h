@@ -20,6 +20,7 @@ struct tw_failure {
     char script[120];  /* "channels/market.lua", relative to the app */
     int line;          /* 0: not known */
     char message[400]; /* the error, or the reason of a refusal */
+    uint64_t retry_ms; /* TW_EQUARANTINED: after this it may be tried again; else 0 */
 };
 
 struct tw_pair {
@@ -54,7 +55,7 @@ struct tw_hooks {
                 struct tw_failure *failure);
     /* Gives a channel its script side, channel->script, with an empty state, and runs `init`.
      * When init fails the channel is there all the same, its state empty. An init that killed its
-     * VM is not run again before the next load. */
+     * VM is not run again before the next load. With channel->lacks_init it does not run. */
     int (*open)(void *vm, struct tw_channel *channel, struct tw_effects *effects,
                 struct tw_failure *failure);
     /* Takes the script side away. */

@@ -146,7 +146,6 @@ static int may_publish(struct tw_hub *hub, struct tw_channel *channel, const str
                        struct tw_failure *failure) {
     if (!mail->client || channel->definition->publish == TW_PUBLISH_ALWAYS) return 0;
     refuse(failure, "clients may not publish here");
-    if (channel->definition->publish == TW_PUBLISH_NEVER) return TW_EREFUSED;
     return hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_PUBLISH, failure);
 }
 
@@ -171,9 +170,8 @@ static int find_key(struct tw_hub *hub, struct tw_channel *channel, struct tw_me
     return status;
 }
 
-/* Everything that may refuse or change the message, before it has an offset. */
-static int prepare(struct tw_hub *hub, struct tw_channel *channel, struct tw_mail *mail,
-                   struct tw_failure *failure) {
+static int run_hooks(struct tw_hub *hub, struct tw_channel *channel, struct tw_mail *mail,
+                     struct tw_failure *failure) {
     int status = may_publish(hub, channel, mail, failure);
     if (status != 0) return status;
     if (channel->definition->has_transform) {
@@ -182,6 +180,24 @@ static int prepare(struct tw_hub *hub, struct tw_channel *channel, struct tw_mai
         if (status != 0) return status;
     }
     return find_key(hub, channel, mail->message, failure);
+}
+
+/* Everything that may refuse or change the message, before it has an offset. */
+static int prepare(struct tw_hub *hub, struct tw_channel *channel, struct tw_mail *mail,
+                   struct tw_failure *failure) {
+    const struct tw_definition *definition = channel->definition;
+    if (mail->client && definition->publish == TW_PUBLISH_NEVER) {
+        refuse(failure, "clients may not publish here");
+        return TW_EREFUSED;
+    }
+    if (tw_hub_may_run(hub, channel, TW_PART_PUBLISH)) {
+        int status = run_hooks(hub, channel, mail, failure);
+        tw_hub_report(hub, channel, TW_PART_PUBLISH, status, failure);
+        return status;
+    }
+    if (definition->quarantine == TW_QUARANTINE_PASS)
+        return may_publish(hub, channel, mail, failure);
+    return tw_hub_refuse_quarantined(hub, channel, failure);
 }
 
 static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message);
@@ -464,6 +480,7 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 
 uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     hub->now_ms = now_ms;
+    tw_log_set_generation(hub->generation->number);
     /* Right behind the reading: what handlers take of the time is nobody's silence. */
     run_deadlines(hub);
     close_expired(hub);

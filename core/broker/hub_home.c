@@ -21,6 +21,7 @@ struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name,
     tw_channel_bind(channel, hub->generation);
     tw_map_add(&hub->channels, name->hash, channel);
     int status = hub->hubs->hooks->open(hub->vm, channel, &hub->effects, &failure);
+    if (status != 0) tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
     tw_hub_arm_tick(hub, channel);
     tw_hub_touch_channel(hub, channel);
     tw_hub_settle(hub, status, depth);
@@ -86,7 +87,9 @@ void tw_hub_check_vm(struct tw_hub *hub) {
         all[i]->script = NULL;
     for (size_t i = 0; all[i] && hooks->incarnation(hub->vm) == hub->incarnation; i++) {
         struct tw_failure failure = {0};
+        all[i]->lacks_init = tw_quarantine_is_on(&all[i]->quarantine);
         int status = hooks->open(hub->vm, all[i], &hub->effects, &failure);
+        if (status != 0) tw_hub_report(hub, all[i], TW_PART_STATE, status, &failure);
         tw_hub_settle(hub, status, 0);
     }
     tw_free(all);
@@ -111,7 +114,9 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
         tw_heap_remove(&hub->ticks, node);
         tw_heap_add(&hub->ticks, node, next > hub->now_ms ? next : hub->now_ms + every_ms);
         tw_hub_check_vm(hub);
+        if (!tw_hub_may_run(hub, channel, TW_PART_TICK)) continue;
         int status = hub->hubs->hooks->tick(hub->vm, channel, &hub->effects, &failure);
+        tw_hub_report(hub, channel, TW_PART_TICK, status, &failure);
         tw_hub_settle(hub, status, 0);
         if (tw_hub_is_late(hub)) break;
     }

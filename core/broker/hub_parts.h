@@ -50,6 +50,17 @@ uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub); /* UINT64_MAX: never */
 /* Starts (or ends) the idle time of a channel made by a pattern. */
 void tw_hub_touch_channel(struct tw_hub *hub, struct tw_channel *channel);
 
+/* hub_quarantine.c. Around whatever calls hooks of a channel: may they run, else skip them or
+ * refuse; then tw_hub_report how it went (its status). */
+bool tw_hub_may_run(struct tw_hub *hub, struct tw_channel *channel, enum tw_quarantine_part part);
+/* TW_EQUARANTINED with the failure that was the last. */
+int tw_hub_refuse_quarantined(const struct tw_hub *hub, const struct tw_channel *channel,
+                              struct tw_failure *failure);
+void tw_hub_report(struct tw_hub *hub, struct tw_channel *channel, enum tw_quarantine_part part,
+                   int status, const struct tw_failure *failure);
+/* Other scripts: all is forgotten. */
+void tw_hub_end_quarantine(struct tw_hub *hub, struct tw_channel *channel);
+
 /* hub_subscribe.c */
 void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail);
 void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail);

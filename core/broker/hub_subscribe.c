@@ -206,14 +206,27 @@ static struct tw_mail *subscribed(const struct tw_mail *mail, const struct tw_ch
     return answer;
 }
 
+/* Whoever cannot be asked refuses. */
+static int authorize(struct tw_hub *hub, struct tw_channel *channel, const struct tw_mail *mail,
+                     bool may_run, struct tw_failure *failure) {
+    const struct tw_definition *definition = channel->definition;
+    if (!may_run && definition->has_authorize && definition->quarantine == TW_QUARANTINE_REFUSE)
+        return tw_hub_refuse_quarantined(hub, channel, failure);
+    int status =
+        hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_SUBSCRIBE, failure);
+    if (status == TW_ESCRIPT) hub->stats.hook_failures++;
+    return status;
+}
+
 void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
-    const struct tw_hooks *hooks = hub->hubs->hooks;
     struct tw_failure failure = {0};
     int status = TW_ENOCHANNEL;
+    bool may_run = false;
     struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel, mail->depth);
-    if (channel)
-        status = hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_SUBSCRIBE, &failure);
-    if (status == TW_ESCRIPT) hub->stats.hook_failures++;
+    if (channel) {
+        may_run = tw_hub_may_run(hub, channel, TW_PART_SUBSCRIBE);
+        status = authorize(hub, channel, mail, may_run, &failure);
+    }
     bool is_new = status == 0 && !mail->ask_again;
     if (is_new) {
         channel->per_worker[mail->from]++;
@@ -221,9 +234,13 @@ void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
         tw_hub_touch_channel(hub, channel);
     }
     tw_hub_post(hub, mail->from, subscribed(mail, channel, status, &failure));
-    if (!is_new || !channel->definition->has_on_subscribe) return;
-    status = hooks->on_subscribe(hub->vm, channel, mail->client, &hub->effects, &failure);
-    tw_hub_settle(hub, status, mail->depth);
+    if (!channel || !may_run) return;
+    if (is_new && channel->definition->has_on_subscribe) {
+        status =
+            hub->hubs->hooks->on_subscribe(hub->vm, channel, mail->client, &hub->effects, &failure);
+        tw_hub_settle(hub, status, mail->depth);
+    }
+    tw_hub_report(hub, channel, TW_PART_SUBSCRIBE, status, &failure);
 }
 
 void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail) {
@@ -237,7 +254,9 @@ void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail) {
     channel->dropped += mail->dropped;
     tw_hub_touch_channel(hub, channel);
     if (!channel->definition->has_on_unsubscribe) return;
+    if (!tw_hub_may_run(hub, channel, TW_PART_UNSUBSCRIBE)) return;
     int status =
         hub->hubs->hooks->on_unsubscribe(hub->vm, channel, mail->client, &hub->effects, &failure);
+    tw_hub_report(hub, channel, TW_PART_UNSUBSCRIBE, status, &failure);
     tw_hub_settle(hub, status, mail->depth);
 }

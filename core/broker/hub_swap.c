@@ -1,6 +1,7 @@
 /* hub_swap.c: a new generation takes over, between two messages. */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "broker/hub_parts.h"
@@ -39,8 +40,10 @@ static void carry_channel(struct tw_hub *hub, struct tw_channel *channel, void *
         return;
     }
     const struct tw_definition *new = channel->definition;
+    if (hub->generation->print != old_generation->print) tw_hub_end_quarantine(hub, channel);
     int status = hub->hubs->hooks->carry(hub->vm, old_vm, old_generation->number, channel,
                                          &hub->effects, &failure);
+    if (status != 0) tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
     tw_hub_settle(hub, status, 0);
     if (new->tick_ms != old->tick_ms) tw_hub_arm_tick(hub, channel);
     tw_hub_touch_channel(hub, channel);
@@ -74,6 +77,7 @@ void tw_hub_swap(struct tw_hub *hub, struct tw_generation *generation, void *vm)
     if (vm) tw_hub_check_vm(hub); /* what the old one still holds */
     hub->vm = vm;
     if (vm) hub->incarnation = hub->hubs->hooks->incarnation(vm);
+    tw_log_set_generation(generation->number);
     tw_hub_apply_settings(hub);
     apply_queues(hub);
     if (vm) carry_channels(hub, old_vm, old);

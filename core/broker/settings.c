@@ -29,6 +29,7 @@ void tw_settings_init(struct tw_settings *settings) {
         .script_deadline_ms = 100,
         .script_memory = 67108864,
         .shared_memory = TW_SHARED_MEMORY,
+        .quarantine = {.failures = 200, .window_ms = 60000, .retry_ms = 30000},
     };
 }
 

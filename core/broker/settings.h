@@ -30,6 +30,12 @@ struct tw_queue_settings {
     enum tw_overflow overflow;
 };
 
+/* When a channel's hooks fail too often, see quarantine.h. */
+struct tw_quarantine_settings {
+    uint32_t failures; /* 0: never */
+    uint64_t window_ms, retry_ms;
+};
+
 struct tw_limits {
     uint32_t connections;        /* WebSocket connections of the whole process */
     uint32_t connections_per_ip; /* 0: no cap */
@@ -64,6 +70,7 @@ struct tw_settings {
     size_t env_count;
     bool has_env;         /* false: the default list */
     size_t shared_memory; /* bytes of tidewire.shared */
+    struct tw_quarantine_settings quarantine;
 };
 
 /* The defaults of DESIGN.md section 4. */

@@ -240,6 +240,9 @@ void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
         tw_session_refuse_handshake(session, 1001, "the server is going away");
     } else if (answer->status == TW_ENOCHANNEL) {
         refuse(session, &(struct refusal){404, "no such channel", 0, NULL});
+    } else if (answer->status == TW_EQUARANTINED) {
+        refuse(session, &(struct refusal){503, tw_strerror(answer->status),
+                                          (double)answer->failure->retry_ms / 1000.0, NULL});
     } else if (answer->status != 0) {
         const char *reason = answer->status == TW_EREFUSED ? answer->failure->message : "";
         refuse(session, &(struct refusal){403, *reason ? reason : "not allowed", 0, NULL});

@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "broker/channel.h"
 #include "script/guard.h"
+#include "script/hook_clock.h"
 #include "script/text.h"
 #include "script/where.h"
 
@@ -50,11 +51,13 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     vm->rethrown = NULL;
     enum tw_guard_end end;
     bool is_load = call->hook == TW_HOOK_LOAD;
+    struct tw_hook_clock clock = tw_hook_clock_start(vm);
     lua_pushvalue(vm->L, TW_SLOT_ENTER);
     int result =
         tw_guard_call(vm->L, TW_SLOT_TRACE,
                       is_load ? vm->deadline_ms * TW_LOAD_DEADLINES : vm->deadline_ms, &end);
     int status = result == 0 ? call->status : TW_ESCRIPT;
+    tw_hook_clock_stop(&clock, vm, call, status, end);
     if (end == TW_GUARD_KILLED)
         bury(vm, call);
     else if (result != 0)

@@ -70,8 +70,8 @@ int tw_script_open(void *data, struct tw_channel *channel, struct tw_effects *ef
     struct tw_vm *vm = (struct tw_vm *)data;
     channel->script = NULL;
     reset_state(vm, channel);
-    if (!has_function(vm, channel, TW_HOOK_INIT)) return 0;
     if (vm->definitions[channel->definition->index].is_init_deadly) return 0;
+    if (channel->lacks_init || !has_function(vm, channel, TW_HOOK_INIT)) return 0;
     struct tw_call call = {.hook = TW_HOOK_INIT,
                            .body = init_body,
                            .channel = channel,

@@ -13,18 +13,34 @@
 
 #define LONGEST 86400.0 /* seconds */
 
-const char *const tw_read_definition_paths[] = {
-    "name",           "history", "history.size", "history.ttl",
-    "presence",       "queue",   "queue.size",   "queue.overflow",
-    "queue.key",      "publish", "authorize",    "transform",
-    "audience",       "views",   "init",         "on_subscribe",
-    "on_unsubscribe", "tick",    "tick.every",   "tick.run",
-    "migrate",        NULL};
+const char *const tw_read_definition_paths[] = {"name",
+                                                "history",
+                                                "history.size",
+                                                "history.ttl",
+                                                "presence",
+                                                "queue",
+                                                "queue.size",
+                                                "queue.overflow",
+                                                "queue.key",
+                                                "publish",
+                                                "authorize",
+                                                "transform",
+                                                "audience",
+                                                "views",
+                                                "init",
+                                                "on_subscribe",
+                                                "on_unsubscribe",
+                                                "tick",
+                                                "tick.every",
+                                                "tick.run",
+                                                "migrate",
+                                                "quarantine",
+                                                NULL};
 
-static const char *const keys[] = {
-    "name",         "history",        "presence", "queue",   "publish",
-    "authorize",    "transform",      "audience", "views",   "init",
-    "on_subscribe", "on_unsubscribe", "tick",     "migrate", NULL};
+static const char *const keys[] = {"name",    "history",   "presence",     "queue",
+                                   "publish", "authorize", "transform",    "audience",
+                                   "views",   "init",      "on_subscribe", "on_unsubscribe",
+                                   "tick",    "migrate",   "quarantine",   NULL};
 
 struct definition_reader {
     struct tw_reader *reader;
@@ -38,6 +54,7 @@ static char *take_text(struct definition_reader *d, struct tw_str text);
 static int push(struct definition_reader *d, int table, const char *key);
 static void read_name(struct definition_reader *d, struct tw_str default_name);
 static void read_publish(struct definition_reader *d);
+static void read_quarantine(struct definition_reader *d);
 static void read_queue(struct definition_reader *d);
 static void read_key(struct definition_reader *d, int index);
 static void check_conflate(struct definition_reader *d);
@@ -70,6 +87,7 @@ void tw_read_definition(struct tw_reader *reader, int index, struct tw_str name,
         read_function(&d, index, "on_unsubscribe", "on_unsubscribe", TW_HOOK_ON_UNSUBSCRIBE);
     read_function(&d, index, "migrate", "migrate", TW_HOOK_MIGRATE);
     read_publish(&d);
+    read_quarantine(&d);
     read_queue(&d);
     read_tick(&d);
     warn_unused(&d, is_first);
@@ -121,6 +139,21 @@ static void read_publish(struct definition_reader *d) {
         }
     } else if (!lua_isnil(d->L, index)) {
         tw_reader_expected(d->reader, "publish", index, what);
+    }
+    lua_settop(d->L, index - 1);
+}
+
+static void read_quarantine(struct definition_reader *d) {
+    static const char what[] = "\"refuse\", \"pass\" or false";
+    int index = push(d, d->table, "quarantine");
+    bool is_text = lua_type(d->L, index) == LUA_TSTRING;
+    struct tw_str text = is_text ? tw_text_at(d->L, index) : TW_STR("");
+    if (lua_isboolean(d->L, index) && !lua_toboolean(d->L, index)) {
+        d->out->quarantine = TW_QUARANTINE_NEVER;
+    } else if (tw_str_eq(text, TW_STR("pass"))) {
+        d->out->quarantine = TW_QUARANTINE_PASS;
+    } else if (!lua_isnil(d->L, index) && !tw_str_eq(text, TW_STR("refuse"))) {
+        tw_reader_expected(d->reader, "quarantine", index, what);
     }
     lua_settop(d->L, index - 1);
 }

@@ -74,6 +74,9 @@ static const struct field fields[] = {
     {"script.jit", BOOLEAN, AT(script_jit), 0, 0},
     {"env", ENV, 0, 0, 0},
     {"shared.memory", SIZE, AT(shared_memory), 0, 64 * GIB},
+    {"script.quarantine.failures", UINT32, AT(quarantine.failures), 0, 1e9},
+    {"script.quarantine.window", SECONDS, AT(quarantine.window_ms), 0.001, DAY},
+    {"script.quarantine.retry", SECONDS, AT(quarantine.retry_ms), 0.001, DAY},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 

@@ -8,6 +8,7 @@
 
 #include "broker/common.h"
 #include "broker/hooks.h"
+#include "script/hook_stats.h"
 
 struct tw_vm;
 
@@ -50,6 +51,11 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
 void tw_vm_free(struct tw_vm *vm);
 /* Bytes that the VM holds now. */
 size_t tw_vm_memory(const struct tw_vm *vm);
+
+/* Hook calls of the VM, and those that failed: since it was loaded, or of the last one to two
+ * minutes. */
+struct tw_hook_counts tw_vm_hook_counts(const struct tw_vm *vm);
+struct tw_hook_counts tw_vm_recent_hook_counts(const struct tw_vm *vm);
 
 /* Implements broker/hooks.h; `vm` is a struct tw_vm. */
 extern const struct tw_hooks tw_script_hooks;

@@ -96,7 +96,10 @@ int tw_vm_restart(struct tw_vm *vm) {
 void tw_vm_free(struct tw_vm *vm) {
     if (!vm) return;
     free_blocks(vm);
+    tw_free(vm->auth_stats);
     for (size_t i = 0; i < vm->definition_count; i++) {
+        for (int hook = 0; hook < TW_HOOKS; hook++)
+            tw_free(vm->definitions[i].stats[hook]);
         tw_free(vm->definitions[i].file);
         tw_free(vm->definitions[i].key);
     }
@@ -187,6 +190,7 @@ static void *allocate(void *data, void *p, size_t old_size, size_t size) {
     if (moved) {
         tw_list_init(&moved->node);
         vm->used = vm->used - before + after;
+        if (after > before) vm->allocated += after - before;
     }
     if (moved || block) tw_list_append(&vm->blocks, moved ? &moved->node : &block->node);
     return moved ? moved + 1 : NULL;

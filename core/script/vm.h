@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "script/hook_stats.h"
 #include "script/script.h"
 
 struct tw_call;
@@ -55,12 +56,14 @@ struct tw_vm_definition {
     char *key;  /* owned; "market.lua" of channels/, or the key in a single-file app's `channels` */
     tw_ref functions[TW_HOOKS];
     bool is_init_deadly; /* it killed its VM; to run it in each new one would kill them all */
+    struct tw_hook_stats *stats[TW_HOOKS]; /* owned; NULL: never called */
 };
 
 struct tw_vm {
     lua_State *L;
     struct tw_list blocks; /* all of L's memory */
     size_t used, cap;      /* bytes, our own bookkeeping included */
+    uint64_t allocated;    /* bytes that L ever asked for */
     unsigned deadline_ms;  /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long */
     bool jit;
     bool is_dead;         /* killed, and not yet built anew */
@@ -91,6 +94,9 @@ struct tw_vm {
     struct tw_buf scratch, keys, trace;
 
     uint64_t calls, failures;
+    struct tw_hook_stats *auth_stats;       /* owned; NULL: never called */
+    struct tw_hook_counts total, recent[2]; /* of hooks; recent: this minute and the one before */
+    uint64_t recent_until_ns;
     size_t collect_at; /* collect fully when this many bytes are used */
 };
 

@@ -223,7 +223,9 @@ static int sim_publish(lua_State *L) {
     } else {
         set_text(L, "error", tw_strerror(answer->status));
     }
-    if (answer->status == TW_ESCRIPT) {
+    if (answer->status == TW_EQUARANTINED)
+        set_number(L, "retry_after", (double)answer->failure->retry_ms / 1000.0);
+    if (answer->status == TW_ESCRIPT || answer->status == TW_EQUARANTINED) {
         set_text(L, "hook", answer->failure->hook);
         set_text(L, "script", answer->failure->script);
         set_number(L, "line", answer->failure->line);

@@ -22,6 +22,14 @@ static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_chann
     set(L, "dropped", (double)dropped);
     lua_pushstring(L, channel->epoch);
     lua_setfield(L, -2, "epoch");
+    lua_pushboolean(L, tw_quarantine_is_on(&channel->quarantine));
+    lua_setfield(L, -2, "quarantined");
+    if (tw_quarantine_is_on(&channel->quarantine)) {
+        int64_t offset_ms = tw_sim_hub(sim, 0)->hubs->wall_offset_ms;
+        set(L, "until", (double)((int64_t)channel->quarantine.until_ms + offset_ms) / 1000.0);
+        lua_pushstring(L, channel->quarantine.last->message);
+        lua_setfield(L, -2, "reason");
+    }
     lua_rawset(L, -3);
 }
 
@@ -77,6 +85,39 @@ static void add(struct sums *sums, struct tw_sim *sim, unsigned index) {
     if (tw_sim_vm(sim, index)) sums->memory += (double)tw_vm_memory(tw_sim_vm(sim, index));
 }
 
+static void push_hook(lua_State *L, const struct tw_hook_row *row) {
+    const struct tw_hook_stats *stats = &row->stats;
+    lua_createtable(L, 0, 12);
+    lua_pushstring(L, row->channel);
+    lua_setfield(L, -2, "channel");
+    lua_pushstring(L, row->hook);
+    lua_setfield(L, -2, "hook");
+    set(L, "calls", (double)stats->calls);
+    set(L, "failures", (double)stats->failures);
+    set(L, "interrupted", (double)stats->interrupted);
+    set(L, "killed", (double)stats->killed);
+    set(L, "seconds", (double)stats->ns / 1e9);
+    set(L, "p50", (double)tw_histogram_quantile(&stats->times, 0.5) / 1e9);
+    set(L, "p99", (double)tw_histogram_quantile(&stats->times, 0.99) / 1e9);
+    set(L, "max", (double)stats->times.max / 1e9);
+    set(L, "bytes", (double)stats->bytes);
+    set(L, "max_bytes", (double)stats->max_bytes);
+}
+
+static void push_hooks(lua_State *L, struct tw_sim *sim) {
+    struct tw_hook_table table = {0};
+    for (unsigned i = 0; i < tw_sim_workers(sim); i++)
+        tw_hook_table_add(&table, tw_sim_vm(sim, i));
+    tw_hook_table_merge(&table);
+    lua_createtable(L, (int)table.count, 0);
+    for (size_t i = 0; i < table.count; i++) {
+        push_hook(L, &table.rows[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_setfield(L, -2, "hooks");
+    tw_hook_table_deinit(&table);
+}
+
 void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
     struct sums sums = {0};
     const struct tw_hub *control = tw_sim_hub(sim, tw_sim_workers(sim));
@@ -101,4 +142,5 @@ void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
     set(L, "subscriptions", sums.subs);
     push_channels(L, sim);
     push_common(L, control->hubs->common);
+    push_hooks(L, sim);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "proto/raw.h"
@@ -148,6 +149,7 @@ int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
     tw_rand_seed(&sim->script_rand, ~seed);
     sim->common = sim->app.common = tw_common_new(script_random, sim);
     tw_list_init(&sim->ready);
+    tw_log_set_generation(0);
     int status = tw_app_load(&sim->app, 1, 0, &sim->generation, &vms, &count, errors);
     if (status != 0) {
         tw_common_unref(&sim->common);
@@ -286,6 +288,7 @@ static bool step_links(struct tw_sim *sim) {
     if (!node) return false;
     struct tw_link *link = TW_CONTAINER(node, struct tw_link, ready);
     sim->nodes[link->node].hub.now_ms = now_ms(sim);
+    tw_log_set_generation(sim->nodes[link->node].hub.generation->number);
     if (tw_link_step(link)) {
         sim->nodes[link->node].is_awake = true;
         tw_sim_ready(link);
@@ -359,6 +362,7 @@ int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors) {
     size_t count = 0;
     while (sim->next_generation)
         tw_sim_settle(sim);
+    tw_log_set_generation(sim->generation->number);
     int status = tw_app_load(&sim->app, sim->generation->number + 1, sim->hubs.workers,
                              &sim->next_generation, &vms, &count, errors);
     if (status != 0) return status;

@@ -119,6 +119,22 @@ describe("a reload", function()
     assert.equal(n, broker:channel("market").offset)
   end)
 
+  it("is told by every line of the log", function()
+    local function logging(v)
+      return ('return { transform = function(m) require("tidewire").log.info("v%d") return m end }')
+        :format(v)
+    end
+    local broker = start { ["channels/market.lua"] = logging(1) }
+    broker:publish("market", "{}")
+    for v = 2, 3 do
+      assert.is_true((broker:reload { ["channels/market.lua"] = logging(v) }))
+      broker:publish("market", "{}")
+    end
+    local log = broker:log()
+    for v = 1, 3 do assert.truthy(log:find(("generation=%d v%d"):format(v, v), 1, true), log) end
+    for line in log:gmatch("[^\n]+") do assert.truthy(line:find("generation=%d"), line) end
+  end)
+
   it("applies new limits to live clients", function()
     local broker = start {
       ["broker.lua"] = "return { limits = { message_size = 100000 } }",
@@ -211,5 +227,31 @@ describe("a reload", function()
     assert.equal(3, third.offset)
     assert.equal(first.epoch, third.epoch)
     for n = 1, 3 do assert.receives(client, { n = n }) end
+  end)
+
+  it("hands the old state and its generation to migrate", function()
+    local broker = start { ["channels/market.lua"] =
+      "return { transform = function(m, c) c.state.n = (c.state.n or 0) + 1 return m end }" }
+    local client = broker:connect "/ws/market"
+    broker:publish("market", "{}")
+    broker:publish("market", "{}")
+    assert.is_true((broker:reload { ["channels/market.lua"] = [[return {
+      migrate = function(old, generation) return { count = old.n, from = generation } end,
+      transform = function(m, c) m.data = c.state return m end }]] }))
+    broker:publish("market", "{}")
+    assert.equal(2, #client:receive_many(2))
+    assert.receives(client, { count = 2, from = 1 })
+  end)
+
+  it("says which part of a state cannot be carried over, and begins it anew", function()
+    local broker = start { ["channels/market.lua"] =
+      "return { init = function(c) c.state.handlers = { 1, { print } } end }" }
+    broker:expect_log("channel=market error=.*state%.handlers%[2%]%[1%] is a function")
+    assert.is_true((broker:reload { ["channels/market.lua"] = [[return {
+      init = function(c) c.state.new = true end,
+      transform = function(m, c) m.data = c.state return m end }]] }))
+    local client = broker:connect "/ws/market"
+    broker:publish("market", "{}")
+    assert.receives(client, { new = true })
   end)
 end)

@@ -61,6 +61,35 @@ static void test_form(void **state) {
     assert_int_equal(seen.length, strlen(seen.line)); /* no newline in it */
 }
 
+static void test_generation(void **state) {
+    (void)state;
+    tw_log_set_generation(7);
+    tw_log(TW_LOG_WARN, "hub", "slow reason=why");
+    assert_string_equal(message(), "generation=7 slow reason=why");
+    tw_log_set_generation(4294967295u);
+    tw_log(TW_LOG_WARN, "hub", "slow");
+    assert_string_equal(message(), "generation=4294967295 slow");
+    tw_log_set_generation(0);
+    tw_log(TW_LOG_WARN, "hub", "slow");
+    assert_string_equal(message(), "slow");
+}
+
+static void *log_from_elsewhere(void *data) {
+    (void)data;
+    tw_log(TW_LOG_WARN, "hub", "elsewhere");
+    return NULL;
+}
+
+static void test_generation_is_of_a_thread(void **state) {
+    (void)state;
+    pthread_t thread;
+    tw_log_set_generation(7);
+    assert_int_equal(pthread_create(&thread, NULL, log_from_elsewhere, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_string_equal(message(), "elsewhere");
+    tw_log_set_generation(0);
+}
+
 static void test_levels(void **state) {
     (void)state;
     tw_log(TW_LOG_DEBUG, "test", "not yet");
@@ -207,6 +236,8 @@ static void test_lines_of_threads_do_not_mix(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_form, begin, end),
+        cmocka_unit_test_setup_teardown(test_generation, begin, end),
+        cmocka_unit_test_setup_teardown(test_generation_is_of_a_thread, begin, end),
         cmocka_unit_test_setup_teardown(test_levels, begin, end),
         cmocka_unit_test_setup_teardown(test_level_names, begin, end),
         cmocka_unit_test_setup_teardown(test_nobody_forges_a_line, begin, end),

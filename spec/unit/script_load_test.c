@@ -65,6 +65,7 @@ static void wrong_definitions_say_what_is_expected(void **state) {
         {"name = 'a/b'", "name: a channel's name is 1 to 200 bytes"},
         {"name = 'a{b'", "name: a capture is a name in braces, as in room:{id}"},
         {"publish = 'yes'", "publish: expected true, false or \"authorize\", got the text \"yes\""},
+        {"quarantine = true", "quarantine: expected \"refuse\", \"pass\" or false, got true"},
         {"publish = 'authorize'", "publish: \"authorize\" needs a function `authorize`"},
         {"queue = 5", "queue: expected a table, got 5"},
         {"queue = { size = 0 }", "queue.size: expected a whole number from 1"},

@@ -29,6 +29,7 @@ static void without_a_word_it_is_the_defaults(void **state) {
     assert_true(s->limits.messages.rate == 100 && s->limits.messages.burst == 200);
     assert_int_equal(s->script_memory, 67108864);
     assert_false(s->script_jit);
+    assert_int_equal(s->quarantine.failures, 200);
     assert_int_equal(app.vm_count, 1);
     assert_false(app.generation->has_auth);
     assert_null(app.generation->public_dir);
@@ -49,7 +50,8 @@ static void every_key_is_read(void **state) {
                  "socket_buffer = 0, trusted_proxies = { '10.0.0.0/8', '::1' },\n"
                  "allowed_origins = { 'https://*.example.com' }, reject_with = 'close',\n"
                  "drain = { window = 0, timeout = 1 },\n"
-                 "script = { deadline = 0.0001 + 0.001, memory = 1048576 * 3, jit = true }");
+                 "script = { deadline = 0.0001 + 0.001, memory = 1048576 * 3, jit = true,\n"
+                 "  quarantine = { failures = 0, window = 0.5, retry = 7 } }");
     assert_int_equal(app_load(&app, 0), 0);
     const struct tw_settings *s = settings_of(&app);
     assert_int_equal(app.vm_count, 3);
@@ -76,6 +78,9 @@ static void every_key_is_read(void **state) {
     assert_int_equal(s->drain_window_ms, 0);
     assert_int_equal(s->script_deadline_ms, 1);
     assert_int_equal(s->script_memory, 3145728);
+    assert_int_equal(s->quarantine.failures, 0);
+    assert_int_equal(s->quarantine.window_ms, 500);
+    assert_int_equal(s->quarantine.retry_ms, 7000);
     app_deinit(&app);
 }
 

@@ -59,6 +59,9 @@
 ---@field on_unsubscribe? fun(client: tidewire.Client, channel: tidewire.Channel)
 ---`tick`: a timer
 ---@field tick? tidewire.Definition.Tick
+---`quarantine`, when its hooks keep failing (script.quarantine): "refuse" publishes, the default;
+---"pass" them without transform and queue.key (authorize is asked as always); false: never
+---@field quarantine? "refuse"|"pass"|false
 ---`migrate`: after a reload, the old state (plain data) and the number of the generation that it is
 ---of; returns the new state
 ---@field migrate? fun(state: table, generation: integer): table

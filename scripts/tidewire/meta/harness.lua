@@ -97,7 +97,9 @@ function broker:dial(path, options) end
 ---@field dropped boolean?
 ---why it was refused; the words of the two harnesses differ
 ---@field error string?
----when a hook failed
+---when it is quarantined: seconds
+---@field retry_after number?
+---when a hook failed, or did before the quarantine
 ---@field hook string?
 ---@field script string?
 ---@field line integer?
@@ -127,7 +129,8 @@ function broker:drain() end
 ---@return table
 function broker:stats() end
 
----The counts of one channel: subscribers, offset, dropped, epoch. nil while it does not exist.
+---What is known of one channel: subscribers, offset, dropped, epoch, quarantined (then also
+---`until`, in unix seconds, and `reason`). nil while it does not exist.
 ---@param name string
 ---@return table?
 function broker:channel(name) end

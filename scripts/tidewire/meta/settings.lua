@@ -73,6 +73,19 @@
 ---`drain.timeout` s until the process ends anyway. Default 30
 ---@field timeout? number
 
+---A channel with so many failures of its hooks within a window is set aside: its hooks do not run,
+---and publishes are refused (or pass, see the definition's `quarantine`). After `retry` one call is
+---let through: if it succeeds, the channel is back. A reload of changed files ends it, too.
+---Clients can make hooks fail with odd messages: with a low number one of them silences a channel
+---for all. Check messages in transform, and return nil for those that make no sense.
+---@class tidewire.Settings.Quarantine
+---`script.quarantine.failures`; 0: never. Default 200
+---@field failures? integer
+---`script.quarantine.window` s. Default 60
+---@field window? number
+---`script.quarantine.retry` s. Default 30
+---@field retry? number
+
 ---@class tidewire.Settings.Script
 ---`script.deadline` s for one handler. Default 0.1
 ---@field deadline? number
@@ -80,6 +93,8 @@
 ---@field memory? integer
 ---`script.jit`: compile Lua to machine code; measure before. Default false
 ---@field jit? boolean
+---what happens to a channel whose hooks keep failing
+---@field quarantine? tidewire.Settings.Quarantine
 
 ---@class tidewire.Settings.Shared
 ---`shared.memory` bytes of tidewire.shared in all, a key costing about 128 beside its own and its
