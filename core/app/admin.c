@@ -162,10 +162,19 @@ static void publish(struct tw_server *server, struct tw_session *session,
 
 /* --- reload --- */
 
+static int reload_status(int status) {
+    if (status == 0) return 200;
+    if (status == TW_ENOGENERATION) return 409;
+    return status == TW_EDRAINING ? 503 : 422;
+}
+
 void tw_admin_answer_reload(struct tw_pending *pending, int status, unsigned generation,
-                            const struct tw_load_errors *errors) {
+                            unsigned rolled_back_to, const struct tw_load_errors *errors) {
     struct tw_buf json = {0};
-    if (status == 0) {
+    if (status == 0 && rolled_back_to > 0) {
+        tw_buf_print(&json, "{\"generation\":%u,\"rolled_back_to\":%u}", generation,
+                     rolled_back_to);
+    } else if (status == 0) {
         tw_buf_print(&json, "{\"generation\":%u}", generation);
     } else {
         tw_buf_print(&json, "{\"error\":\"%s\",\"errors\":[", tw_strerror(status));
@@ -179,7 +188,7 @@ void tw_admin_answer_reload(struct tw_pending *pending, int status, unsigned gen
         }
         tw_buf_print(&json, "]}");
     }
-    tw_admin_answer(pending, status == 0 ? 200 : status == TW_EDRAINING ? 503 : 422, &json);
+    tw_admin_answer(pending, reload_status(status), &json);
     tw_buf_deinit(&json);
 }
 
@@ -277,10 +286,12 @@ static void route(struct tw_server *server, struct tw_session *session,
             respond_error(session, 503, "stopping"); /* the workers answer no more */
         else
             tw_admin_gather_stats(server, pend(server, session));
-    } else if (tw_str_eq(path, TW_STR("/v1/reload"))) {
+    } else if (tw_str_eq(path, TW_STR("/v1/reload")) || tw_str_eq(path, TW_STR("/v1/rollback"))) {
         if (!is_method(session, request, POST)) return;
         if (server->state != TW_SERVER_RUNNING)
             respond_error(session, 503, "draining");
+        else if (tw_str_eq(path, TW_STR("/v1/rollback")))
+            tw_server_rollback(server, 0, "asked for", pend(server, session));
         else
             tw_server_reload(server, true, pend(server, session));
     } else if (is_messages_path(path, &channel)) {

@@ -17,8 +17,9 @@ void tw_admin_init(struct tw_server *server);
 /* Frees what still waits; the loops have ended. */
 void tw_admin_deinit(struct tw_server *server);
 
+/* rolled_back_to 0: it was a reload. */
 void tw_admin_answer_reload(struct tw_pending *pending, int status, unsigned generation,
-                            const struct tw_load_errors *errors);
+                            unsigned rolled_back_to, const struct tw_load_errors *errors);
 /* stats.c: gathers from every worker, then answers. */
 void tw_admin_gather_stats(struct tw_server *server, struct tw_pending *pending);
 

@@ -2,32 +2,27 @@
  *
  *   idle -> loading (pool) -> swapping (each worker, between two messages) -> idle
  *
- * When only the file watch asks and the files say what they said before, nothing is swapped.
+ * When only the file watch asks and the files say what they said before, nothing is swapped; nor if
+ * they say what was rolled back from.
  *
- * A request that comes while one is under way is answered by the load after it, which sees the
- * files as they were at the request or later. */
+ * Jobs wait in a row. Who asks for a load while one is under way gets the next one, which sees the
+ * files as they are at the request or later. A rollback is a load from the bytes of the generation
+ * before. rollback.c decides about those that nobody asked for. */
 #include <stdio.h>
 #include <string.h>
 
 #include "app/admin.h"
-#include "app/server.h"
+#include "app/reload.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 
-struct tw_reload {
-    struct tw_server *server;
-    uv_work_t work;
-    bool is_busy, is_wanted;
-    bool is_asked, is_asked_next; /* by a person, not by the watch: this load, the next one */
-    struct tw_list waiters, next_waiters; /* struct tw_pending: of this load, of the next one */
-    /* What is being loaded. */
-    unsigned number;
-    int status;
-    struct tw_generation *generation;
-    struct tw_vm **vms; /* new ones; then, as the workers swap, the old ones */
-    size_t vm_count, swapped;
-    struct tw_load_errors errors;
+struct job {
+    struct tw_list node;
+    bool is_asked;          /* a load: by a person, not by the watch */
+    char *why;              /* of a rollback; NULL: a load */
+    unsigned from;          /* of a rollback that nobody asked for: of this generation only; or 0 */
+    struct tw_list waiters; /* struct tw_pending */
 };
 
 static void start(struct tw_reload *reload);
@@ -35,12 +30,20 @@ static void start(struct tw_reload *reload);
 void tw_reload_init(struct tw_server *server) {
     struct tw_reload *reload = TW_NEW(struct tw_reload);
     reload->server = server;
-    tw_list_init(&reload->waiters);
-    tw_list_init(&reload->next_waiters);
+    tw_list_init(&reload->jobs);
+    tw_past_init(&reload->past, server->workers[0].vm);
     server->reload = reload;
+    tw_trial_init(reload);
+}
+
+void tw_reload_close(struct tw_server *server) {
+    tw_trial_close(server->reload);
 }
 
 void tw_reload_deinit(struct tw_server *server) {
+    tw_past_deinit(&server->reload->past);
+    tw_trial_deinit(server->reload);
+    tw_free(server->reload->last.why);
     tw_free(server->reload);
     server->reload = NULL;
 }
@@ -58,6 +61,10 @@ void tw_server_log_errors(const struct tw_load_errors *errors) {
     }
 }
 
+static struct job *current(struct tw_reload *reload) {
+    return TW_CONTAINER(reload->jobs.next, struct job, node);
+}
+
 /* --- after the load --- */
 
 static void free_vms(struct tw_reload *reload) {
@@ -68,27 +75,29 @@ static void free_vms(struct tw_reload *reload) {
     reload->vm_count = 0;
 }
 
-static void answer_all(struct tw_reload *reload) {
+static void end_job(struct tw_reload *reload, int status) {
+    struct job *job = current(reload);
     struct tw_list *node;
-    while ((node = tw_list_shift(&reload->waiters)))
-        tw_admin_answer_reload(tw_pending_of(node), reload->status, reload->number,
-                               &reload->errors);
+    while ((node = tw_list_shift(&job->waiters)))
+        tw_admin_answer_reload(tw_pending_of(node), status, reload->number,
+                               job->why ? reload->last.to : 0, &reload->errors);
+    tw_list_remove(&job->node);
+    tw_free(job->why);
+    tw_free(job);
 }
 
-static void finish(struct tw_reload *reload) {
-    answer_all(reload);
+static void finish(struct tw_reload *reload, int status) {
+    end_job(reload, status);
     free_vms(reload);
     tw_generation_unref(&reload->generation);
     tw_load_errors_deinit(&reload->errors);
     reload->is_busy = false;
-    if (reload->is_wanted && reload->server->state == TW_SERVER_RUNNING) {
-        reload->is_wanted = false;
+    if (!tw_list_is_empty(&reload->jobs) && reload->server->state == TW_SERVER_RUNNING) {
         start(reload);
         return;
     }
-    tw_list_move(&reload->waiters, &reload->next_waiters);
-    reload->status = TW_EDRAINING; /* for those who asked for a load that will not be */
-    answer_all(reload);
+    while (!tw_list_is_empty(&reload->jobs))
+        end_job(reload, TW_EDRAINING);
     tw_server_on_load_ended(reload->server);
 }
 
@@ -107,16 +116,48 @@ static void warn_of_restarts(const struct tw_server *server, const struct tw_gen
         tw_log(TW_LOG_WARN, "reload", "a change of this setting needs a restart setting=workers");
 }
 
+static void remember_rollback(struct tw_reload *reload, struct job *job) {
+    struct tw_server *server = reload->server;
+    tw_past_on_rollback(&reload->past, server->generation);
+    reload->rollbacks++;
+    tw_free(reload->last.why);
+    reload->last = (struct tw_rollback){.why = tw_format("%s", job->why),
+                                        .from = server->generation->number,
+                                        .to = reload->past.before_number,
+                                        .generation = reload->number,
+                                        .at = tw_server_wall(server)};
+}
+
+static void log_done(const struct tw_reload *reload, const struct job *job) {
+    if (!job->why)
+        tw_log(TW_LOG_INFO, "reload", "done");
+    else
+        tw_log(job->from ? TW_LOG_ERROR : TW_LOG_INFO, "reload",
+               "rolled back from=%u to=%u reason=\"%s\"", reload->last.from, reload->last.to,
+               job->why);
+}
+
 static void on_swapped(struct tw_hub *control, struct tw_mail *mail) {
     struct tw_reload *reload = mail->request;
-    struct tw_server *server = tw_worker_of(control)->server;
+    struct tw_server *server = reload->server;
+    struct job *job = current(reload);
     if (++reload->swapped < reload->vm_count) return;
     warn_of_restarts(server, reload->generation);
     tw_hub_swap(control, reload->generation, NULL);
+    bool is_new = reload->generation->print != server->generation->print;
+    if (job->why)
+        remember_rollback(reload, job);
+    else
+        tw_past_on_reload(&reload->past, server->generation, reload->generation, reload->source_vm);
     tw_generation_unref(&server->generation);
     server->generation = tw_generation_ref(reload->generation);
-    tw_log(TW_LOG_INFO, "reload", "done");
-    finish(reload);
+    log_done(reload, job);
+    /* The old VMs still know how they did. */
+    if (!job->why && is_new)
+        tw_trial_start(reload, reload->vms, reload->vm_count);
+    else
+        tw_trial_stop(reload);
+    finish(reload, 0);
 }
 
 /* On each worker. The old VM goes where the new one was, for the control worker to free. */
@@ -130,23 +171,33 @@ static void swap(struct tw_hub *hub, struct tw_mail *mail) {
     tw_server_call(hub, hub->hubs->workers, false, on_swapped, reload);
 }
 
+/* The watch has seen a change that is none, or is back at what did not work. */
+static bool is_old_news(const struct tw_reload *reload, const struct job *job) {
+    if (job->is_asked || job->why) return false;
+    if (reload->generation->print == reload->server->generation->print) return true;
+    if (reload->generation->print != reload->past.left_print) return false;
+    tw_log(TW_LOG_INFO, "reload", "not loaded: these files were rolled back from");
+    return true;
+}
+
 static void after_load(uv_work_t *work, int cancelled) {
     struct tw_reload *reload = TW_CONTAINER(work, struct tw_reload, work);
     struct tw_server *server = reload->server;
-    if (cancelled || (reload->status == 0 && server->state != TW_SERVER_RUNNING))
-        reload->status = TW_EDRAINING;
-    if (reload->status != 0) {
+    int status = reload->status;
+    if (cancelled || (status == 0 && server->state != TW_SERVER_RUNNING)) status = TW_EDRAINING;
+    if (status != 0) {
         tw_server_log_errors(&reload->errors);
         tw_log(TW_LOG_INFO, "reload", "refused, this generation stays error=\"%s\"",
-               tw_strerror(reload->status));
-        finish(reload);
+               tw_strerror(status));
+        finish(reload, status);
         return;
     }
-    if (!reload->is_asked && reload->generation->print == server->generation->print) {
-        finish(reload);
+    if (is_old_news(reload, current(reload))) {
+        finish(reload, 0);
         return;
     }
     reload->swapped = 0;
+    reload->source_vm = reload->vms[0];
     tw_server_call_all(server, false, swap, reload);
 }
 
@@ -155,6 +206,7 @@ static void after_load(uv_work_t *work, int cancelled) {
 static void load(uv_work_t *work) {
     struct tw_reload *reload = TW_CONTAINER(work, struct tw_reload, work);
     struct tw_app app = tw_server_app(reload->server);
+    if (current(reload)->why) app.source = reload->past.before;
     tw_log_set_generation(reload->number - 1); /* until the swap */
     reload->status =
         tw_app_load(&app, reload->number, reload->server->hubs.workers, &reload->generation,
@@ -163,22 +215,64 @@ static void load(uv_work_t *work) {
 }
 
 static void start(struct tw_reload *reload) {
-    struct tw_worker *control = tw_server_control(reload->server);
+    struct tw_server *server = reload->server;
+    const struct job *job = current(reload);
     reload->is_busy = true;
-    reload->number = reload->server->generation->number + 1;
-    reload->is_asked = reload->is_asked_next;
-    reload->is_asked_next = false;
-    tw_list_move(&reload->waiters, &reload->next_waiters);
-    uv_queue_work(&control->loop, &reload->work, load, after_load);
+    reload->number = server->generation->number + 1;
+    bool is_late = job->from && job->from != server->generation->number;
+    if (job->why && (is_late || !reload->past.before)) {
+        finish(reload, TW_ENOGENERATION);
+        return;
+    }
+    uv_queue_work(&tw_server_control(server)->loop, &reload->work, load, after_load);
+}
+
+/* --- the row of jobs --- */
+
+/* The last job, if it has not begun and is of that kind; or a new one. */
+static struct job *find_job(struct tw_reload *reload, const char *why) {
+    struct tw_list *last = reload->jobs.prev;
+    if (last != &reload->jobs && !(reload->is_busy && last == reload->jobs.next)) {
+        struct job *job = TW_CONTAINER(last, struct job, node);
+        if (!job->why == !why) return job;
+    }
+    struct job *job = TW_NEW(struct job);
+    tw_list_init(&job->node);
+    tw_list_init(&job->waiters);
+    job->why = why ? tw_format("%s", why) : NULL;
+    tw_list_append(&reload->jobs, &job->node);
+    return job;
+}
+
+static void add_waiter(struct tw_reload *reload, struct job *job, struct tw_pending *pending) {
+    if (pending) tw_list_append(&job->waiters, tw_pending_node(pending));
+    if (!reload->is_busy) start(reload);
 }
 
 void tw_server_reload(struct tw_server *server, bool is_asked, struct tw_pending *pending) {
-    struct tw_reload *reload = server->reload;
     if (server->state != TW_SERVER_RUNNING) return;
-    reload->is_asked_next |= is_asked;
-    if (pending) tw_list_append(&reload->next_waiters, tw_pending_node(pending));
-    if (reload->is_busy)
-        reload->is_wanted = true;
-    else
-        start(reload);
+    struct job *job = find_job(server->reload, NULL);
+    job->is_asked |= is_asked;
+    add_waiter(server->reload, job, pending);
+}
+
+void tw_server_rollback(struct tw_server *server, unsigned from, const char *why,
+                        struct tw_pending *pending) {
+    if (server->state != TW_SERVER_RUNNING) return;
+    struct job *job = find_job(server->reload, why);
+    if (pending || tw_list_is_empty(&job->waiters)) job->from = pending ? 0 : from;
+    add_waiter(server->reload, job, pending);
+}
+
+void tw_reload_print(const struct tw_server *server, struct tw_buf *json) {
+    const struct tw_reload *reload = server->reload;
+    const struct tw_rollback *last = &reload->last;
+    tw_buf_print(json, "\"rollbacks\":%u,", reload->rollbacks);
+    if (reload->rollbacks == 0) return;
+    tw_buf_print(json,
+                 "\"last_rollback\":{\"from\":%u,\"to\":%u,\"generation\":%u,\"at\":%.3f,"
+                 "\"reason\":",
+                 last->from, last->to, last->generation, last->at);
+    tw_buf_json_string(json, last->why, strlen(last->why));
+    tw_buf_print(json, "},");
 }

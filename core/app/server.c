@@ -31,6 +31,11 @@ struct tw_app tw_server_app(const struct tw_server *server) {
                            .common = server->common};
 }
 
+double tw_server_wall(struct tw_server *server) {
+    const struct tw_hub *control = &tw_server_control(server)->hub;
+    return (double)((int64_t)control->now_ms + server->hubs.wall_offset_ms) / 1000.0;
+}
+
 /* --- new and free --- */
 
 static char *copy_or(const char *text, const char *otherwise) {

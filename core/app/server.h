@@ -76,6 +76,8 @@ void tw_server_call(struct tw_hub *from, unsigned to, bool up,
 /* The same on every worker but the control worker. */
 void tw_server_call_all(struct tw_server *server, bool up,
                         void (*call)(struct tw_hub *hub, struct tw_mail *mail), void *request);
+/* Unix seconds, of this turn. */
+double tw_server_wall(struct tw_server *server);
 /* The app as it is now on disk. */
 struct tw_app tw_server_app(const struct tw_server *server);
 
@@ -92,11 +94,18 @@ void tw_server_on_worker_empty(struct tw_worker *worker);
 
 /* reload.c, on the control worker's thread */
 void tw_reload_init(struct tw_server *server);
+void tw_reload_close(struct tw_server *server); /* its handles; before the loop ends */
 void tw_reload_deinit(struct tw_server *server);
 struct tw_pending;
 /* Loads the app anew, off the loops. is_asked: also if nothing has changed. `pending`: whom to
  * answer, or NULL. */
 void tw_server_reload(struct tw_server *server, bool is_asked, struct tw_pending *pending);
+/* Loads the files of the generation before (script/past.h) as a new generation. `why`: for log and
+ * stats. `from` not 0: nobody asked; only if that generation still runs then. */
+void tw_server_rollback(struct tw_server *server, unsigned from, const char *why,
+                        struct tw_pending *pending);
+/* Appends `"rollbacks":..,` and, after the first, `"last_rollback":{..},` */
+void tw_reload_print(const struct tw_server *server, struct tw_buf *json);
 bool tw_server_is_reloading(const struct tw_server *server);
 /* shutdown.c: no load is under way any more. */
 void tw_server_on_load_ended(struct tw_server *server);

@@ -74,6 +74,7 @@ static void end(struct tw_server *server) {
     for (unsigned i = 0; i < server->hubs.workers; i++)
         uv_async_send(&server->workers[i].wake);
     tw_server_close_signals(server);
+    tw_reload_close(server);
     tw_worker_end(control);
 }
 

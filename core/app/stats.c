@@ -183,6 +183,7 @@ static void on_filled(struct tw_hub *control, struct tw_mail *mail) {
                  (double)(control->now_ms - server->started_ms) / 1000.0,
                  server->state == TW_SERVER_RUNNING ? "false" : "true", tw_check_count(),
                  tw_admission_count(&server->hubs.admission));
+    tw_reload_print(server, &json);
     print_counts(&json, gathering, workers);
     tw_buf_print(&json, "\"channels\":{");
     print_channels(&json, gathering, workers);

@@ -22,7 +22,8 @@
     X(TW_ELOAD, -10014, "the app does not load")                                                   \
     X(TW_EDRAINING, -10015, "draining")                                                            \
     X(TW_EUSAGE, -10016, "wrong usage")                                                            \
-    X(TW_EQUARANTINED, -10017, "quarantined: the channel's hooks keep failing")
+    X(TW_EQUARANTINED, -10017, "quarantined: the channel's hooks keep failing")                    \
+    X(TW_ENOGENERATION, -10018, "there is no generation to go back to")
 
 enum tw_status {
     TW_OK = 0,

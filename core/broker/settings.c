@@ -30,6 +30,7 @@ void tw_settings_init(struct tw_settings *settings) {
         .script_memory = 67108864,
         .shared_memory = TW_SHARED_MEMORY,
         .quarantine = {.failures = 200, .window_ms = 60000, .retry_ms = 30000},
+        .rollback = {.calls = 20, .share = 0.5},
     };
 }
 

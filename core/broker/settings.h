@@ -36,6 +36,13 @@ struct tw_quarantine_settings {
     uint64_t window_ms, retry_ms;
 };
 
+/* When to go back to the generation before by itself, see trial.h. */
+struct tw_rollback_settings {
+    uint64_t window_ms; /* after a reload; 0: never */
+    uint32_t calls;
+    double share;
+};
+
 struct tw_limits {
     uint32_t connections;        /* WebSocket connections of the whole process */
     uint32_t connections_per_ip; /* 0: no cap */
@@ -71,6 +78,7 @@ struct tw_settings {
     bool has_env;         /* false: the default list */
     size_t shared_memory; /* bytes of tidewire.shared */
     struct tw_quarantine_settings quarantine;
+    struct tw_rollback_settings rollback;
 };
 
 /* The defaults of DESIGN.md section 4. */

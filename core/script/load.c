@@ -42,6 +42,7 @@ struct loading {
 
 static bool load_settings(struct loading *l);
 static bool check_app(struct loading *l);
+static void copy_channels(struct loading *l);
 static struct tw_vm *load_vm(struct loading *l);
 static void run_files(struct loading *l);
 static void check_names(struct loading *l);
@@ -67,7 +68,7 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
     *errors = (struct tw_load_errors){0};
     l.generation = tw_generation_new(number);
     l.common = app->common ? tw_common_ref(app->common) : tw_common_new(NULL, NULL);
-    l.source = tw_source_open(app->path, &why);
+    l.source = app->source ? tw_source_ref(app->source) : tw_source_open(app->path, &why);
     if (!l.source) {
         tw_errors_add(errors, app->path, 0, "%s", why);
         tw_free(why);
@@ -75,7 +76,7 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
     }
     if (!check_app(&l)) goto out;
     load_settings(&l);
-    if (!l.source->only) l.files = tw_source_list(l.source, "channels", ".lua", &l.count);
+    copy_channels(&l);
     if (workers == 0) workers = l.generation->settings.workers;
     built = (struct tw_vm **)tw_alloc(workers * sizeof(struct tw_vm *));
     do {
@@ -109,13 +110,21 @@ out:
     return TW_ELOAD;
 }
 
+static void copy_channels(struct loading *l) {
+    tw_source_list_channels(l->source);
+    l->count = l->source->channel_count;
+    l->files = (char **)tw_alloc((l->count + 1) * sizeof *l->files);
+    for (size_t i = 0; i < l->count; i++)
+        l->files[i] = tw_format("%s", l->source->channels[i]);
+}
+
 static const struct tw_source_file *look(struct loading *l, const char *path) {
     return tw_source_file(l->source, tw_source_find(l->source, tw_str_of(path)));
 }
 
 /* A wrong folder is a likelier mistake than an app without anything. */
 static bool check_app(struct loading *l) {
-    if (l->source->only) return true;
+    if (l->source->only || l->source->is_sealed) return true;
     if (!look(l, "broker.lua")->is_absent || !look(l, "auth.lua")->is_absent) return true;
     struct stat status;
     char *channels = tw_format("%s/channels", l->source->root);

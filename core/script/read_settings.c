@@ -77,6 +77,9 @@ static const struct field fields[] = {
     {"script.quarantine.failures", UINT32, AT(quarantine.failures), 0, 1e9},
     {"script.quarantine.window", SECONDS, AT(quarantine.window_ms), 0.001, DAY},
     {"script.quarantine.retry", SECONDS, AT(quarantine.retry_ms), 0.001, DAY},
+    {"script.rollback.window", SECONDS, AT(rollback.window_ms), 0, DAY},
+    {"script.rollback.calls", UINT32, AT(rollback.calls), 1, 1e9},
+    {"script.rollback.share", NUMBER, AT(rollback.share), 0, 1},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof *fields };
 

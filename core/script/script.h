@@ -10,6 +10,7 @@
 #include "broker/hooks.h"
 #include "script/hook_stats.h"
 
+struct tw_source;
 struct tw_vm;
 
 /* What is wrong with an app; one per mistake found. */
@@ -36,7 +37,8 @@ struct tw_app {
     const char *path;             /* a folder, or one .lua file */
     const char *const *overrides; /* "limits.connections_per_ip=2": Lua literals, or text */
     size_t override_count;
-    const char *scripts_dir; /* where scripts/tidewire lives */
+    const char *scripts_dir;  /* where scripts/tidewire lives */
+    struct tw_source *source; /* borrowed: from these bytes, see past.h; NULL: from the disk */
     struct tw_script_clock clock;
     struct tw_common *common; /* borrowed; NULL: the VMs of this load get one of their own */
 };

@@ -58,6 +58,9 @@ void tw_source_unref(struct tw_source **slot) {
         tw_free(file->uses);
         tw_free(file);
     }
+    for (size_t i = 0; i < source->channel_count; i++)
+        tw_free(source->channels[i]);
+    tw_free(source->channels);
     tw_free(source->files);
     tw_free(source->root);
     tw_free(source->only);
@@ -126,24 +129,26 @@ uint64_t tw_source_print_all(const struct tw_source *source) {
     return sum ? sum : 1;
 }
 
-char **tw_source_list(const struct tw_source *source, const char *folder, const char *suffix,
-                      size_t *count) {
-    char *path = tw_format("%s/%s", source->root, folder);
+void tw_source_list_channels(struct tw_source *source) {
+    static const char suffix[] = ".lua";
+    if (source->is_sealed || source->only) return;
+    char *path = tw_format("%s/channels", source->root);
     DIR *directory = opendir(path);
+    size_t count = 0, tail = sizeof suffix - 1;
     char **names = NULL;
-    *count = 0;
     tw_free(path);
-    if (!directory) return NULL;
+    if (!directory) return;
     for (struct dirent *entry; (entry = readdir(directory));) {
-        size_t length = strlen(entry->d_name), tail = strlen(suffix);
+        size_t length = strlen(entry->d_name);
         if (entry->d_name[0] == '.' || length <= tail) continue;
         if (strcmp(entry->d_name + length - tail, suffix) != 0) continue;
-        names = (char **)tw_realloc(names, (*count + 1) * sizeof *names);
-        names[(*count)++] = tw_memdup(entry->d_name, length);
+        names = (char **)tw_realloc(names, (count + 1) * sizeof *names);
+        names[count++] = tw_memdup(entry->d_name, length);
     }
     closedir(directory);
-    if (*count > 1) qsort(names, *count, sizeof *names, compare_names);
-    return names;
+    if (count > 1) qsort(names, count, sizeof *names, compare_names);
+    source->channels = names;
+    source->channel_count = count;
 }
 
 /* NULL: fine. */

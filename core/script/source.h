@@ -26,6 +26,8 @@ struct tw_source {
     char *only; /* owned: the name of a single-file app's file; NULL: a folder */
     struct tw_source_file **files;
     size_t count;
+    char **channels; /* owned, each and the array: see tw_source_channels */
+    size_t channel_count;
     bool is_sealed;
 };
 
@@ -48,9 +50,8 @@ void tw_source_add_use(struct tw_source *source, size_t user, size_t used);
 uint64_t tw_source_print(const struct tw_source *source, size_t index);
 /* Of all files that the app asked for. */
 uint64_t tw_source_print_all(const struct tw_source *source);
-/* The names in a folder of the app that end with `suffix` and do not begin with a dot, sorted.
- * Owned, each and the array; none if there is no such folder. */
-char **tw_source_list(const struct tw_source *source, const char *folder, const char *suffix,
-                      size_t *count);
+/* Looks once which files there are in channels/ that end with ".lua" and do not begin with a dot:
+ * source->channels, sorted. */
+void tw_source_list_channels(struct tw_source *source);
 
 #endif

@@ -192,6 +192,16 @@ static int sim_reload(lua_State *L) {
     return 2;
 }
 
+/* rollback() -> true | false, errors: none if there is nothing to go back to */
+static int sim_rollback(lua_State *L) {
+    struct tw_load_errors errors = {0};
+    int status = tw_sim_rollback(check_sim(L), &errors);
+    lua_pushboolean(L, status == 0);
+    push_errors(L, &errors);
+    tw_load_errors_deinit(&errors);
+    return 2;
+}
+
 static void set_text(lua_State *L, const char *name, const char *value) {
     lua_pushstring(L, value);
     lua_setfield(L, -2, name);
@@ -452,6 +462,7 @@ static const luaL_Reg methods[] = {
     {"now", sim_now},
     {"drain", sim_drain},
     {"reload", sim_reload},
+    {"rollback", sim_rollback},
     {"publish", sim_publish},
     {"stats", sim_stats},
     {"connect", sim_connect},

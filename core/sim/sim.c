@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "proto/raw.h"
+#include "script/past.h"
 
 #define MAILBOX_BOUND 16384
 #define START_US 3600000000u                  /* one hour after boot */
@@ -39,6 +40,8 @@ struct tw_sim {
     struct tw_link **links;
     size_t link_count;
     struct tw_mail *answer; /* to the publish under way */
+    struct tw_past past;
+    bool is_rollback; /* next_generation is that before */
     bool is_draining;
 };
 
@@ -165,6 +168,7 @@ int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
     sim->hubs.common = sim->common;
     sim->hubs.wall_offset_ms = WALL_OFFSET_MS;
     tw_admission_init(&sim->hubs.admission);
+    tw_past_init(&sim->past, vms[0]);
     init_nodes(sim, vms);
     tw_free(vms);
     tw_sim_settle(sim);
@@ -188,6 +192,7 @@ void tw_sim_free(struct tw_sim *sim) {
     }
     TW_CHECK(tw_admission_count(&sim->hubs.admission) == 0);
     tw_admission_deinit(&sim->hubs.admission);
+    tw_past_deinit(&sim->past);
     tw_heap_deinit(&sim->events);
     tw_generation_unref(&sim->generation);
     tw_generation_unref(&sim->next_generation);
@@ -246,6 +251,10 @@ static bool is_swapping(const struct tw_sim *sim) {
 static void end_swap(struct tw_sim *sim) {
     if (!sim->next_generation || is_swapping(sim)) return;
     tw_hub_swap(&sim->nodes[sim->hubs.workers].hub, sim->next_generation, NULL);
+    if (sim->is_rollback)
+        tw_past_on_rollback(&sim->past, sim->generation);
+    else
+        tw_past_on_reload(&sim->past, sim->generation, sim->next_generation, sim->nodes[0].vm);
     tw_generation_unref(&sim->generation);
     sim->generation = sim->next_generation;
     sim->next_generation = NULL;
@@ -357,21 +366,33 @@ struct tw_mail *tw_sim_publish(struct tw_sim *sim, struct tw_str channel, struct
     return answer;
 }
 
-int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors) {
+static int load(struct tw_sim *sim, bool is_rollback, struct tw_load_errors *errors) {
     struct tw_vm **vms = NULL;
     size_t count = 0;
+    struct tw_app app = sim->app;
     while (sim->next_generation)
         tw_sim_settle(sim);
+    if (is_rollback && !sim->past.before) return TW_ENOGENERATION;
+    if (is_rollback) app.source = sim->past.before;
     tw_log_set_generation(sim->generation->number);
-    int status = tw_app_load(&sim->app, sim->generation->number + 1, sim->hubs.workers,
+    int status = tw_app_load(&app, sim->generation->number + 1, sim->hubs.workers,
                              &sim->next_generation, &vms, &count, errors);
     if (status != 0) return status;
+    sim->is_rollback = is_rollback;
     for (unsigned i = 0; i < sim->hubs.workers; i++) {
         sim->nodes[i].next_vm = vms[i];
         sim->nodes[i].is_awake = true;
     }
     tw_free(vms);
     return 0;
+}
+
+int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors) {
+    return load(sim, false, errors);
+}
+
+int tw_sim_rollback(struct tw_sim *sim, struct tw_load_errors *errors) {
+    return load(sim, true, errors);
 }
 
 void tw_sim_drain(struct tw_sim *sim) {

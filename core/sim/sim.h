@@ -36,6 +36,9 @@ struct tw_mail *tw_sim_publish(struct tw_sim *sim, struct tw_str channel, struct
                                bool binary, int *status);
 /* Loads the app anew; the workers swap one by one as the sim goes on. 0, or TW_ELOAD. */
 int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors);
+/* The same from the files of the generation before; 0, TW_ENOGENERATION or TW_ELOAD. (By itself the
+ * sim never goes back.) */
+int tw_sim_rollback(struct tw_sim *sim, struct tw_load_errors *errors);
 /* As SIGTERM does: goodbyes over the drain window. */
 void tw_sim_drain(struct tw_sim *sim);
 

@@ -183,6 +183,13 @@ function Broker:reload(changed, options)
   return response.status == 200, as_errors(answer.errors or {})
 end
 
+--- Goes back to the files of the generation before: true when all workers have swapped, or false
+-- and the errors (none: there is nothing to go back to).
+function Broker:rollback()
+  local response = self:admin("POST", "/v1/rollback", "")
+  return response.status == 200, as_errors(response:json().errors or {})
+end
+
 --- Sends SIGTERM: goodbyes over drain.window (here 0 unless the spec sets it), no new clients.
 function Broker:drain()
   self.is_draining = true

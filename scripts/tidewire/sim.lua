@@ -169,6 +169,14 @@ function Broker:reload(changed, options)
   return ok, as_errors(errors)
 end
 
+--- Goes back to the files of the generation before, as POST /v1/rollback does: true when all
+-- workers have swapped, or false and the errors (none: there is nothing to go back to).
+function Broker:rollback()
+  local ok, errors = self.core:rollback()
+  self.core:settle()
+  return ok, as_errors(errors)
+end
+
 --- As SIGTERM does: goodbyes over drain.window, no new clients.
 function Broker:drain()
   self.core:drain()

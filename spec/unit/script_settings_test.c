@@ -30,6 +30,7 @@ static void without_a_word_it_is_the_defaults(void **state) {
     assert_int_equal(s->script_memory, 67108864);
     assert_false(s->script_jit);
     assert_int_equal(s->quarantine.failures, 200);
+    assert_int_equal(s->rollback.window_ms, 0);
     assert_int_equal(app.vm_count, 1);
     assert_false(app.generation->has_auth);
     assert_null(app.generation->public_dir);
@@ -51,7 +52,8 @@ static void every_key_is_read(void **state) {
                  "allowed_origins = { 'https://*.example.com' }, reject_with = 'close',\n"
                  "drain = { window = 0, timeout = 1 },\n"
                  "script = { deadline = 0.0001 + 0.001, memory = 1048576 * 3, jit = true,\n"
-                 "  quarantine = { failures = 0, window = 0.5, retry = 7 } }");
+                 "  quarantine = { failures = 0, window = 0.5, retry = 7 },\n"
+                 "  rollback = { window = 10, calls = 5, share = 0.25 } }");
     assert_int_equal(app_load(&app, 0), 0);
     const struct tw_settings *s = settings_of(&app);
     assert_int_equal(app.vm_count, 3);
@@ -81,6 +83,9 @@ static void every_key_is_read(void **state) {
     assert_int_equal(s->quarantine.failures, 0);
     assert_int_equal(s->quarantine.window_ms, 500);
     assert_int_equal(s->quarantine.retry_ms, 7000);
+    assert_int_equal(s->rollback.window_ms, 10000);
+    assert_int_equal(s->rollback.calls, 5);
+    assert_true(s->rollback.share == 0.25);
     app_deinit(&app);
 }
 

@@ -121,6 +121,12 @@ function broker:publish(channel, data, options) end
 ---@return tidewire.harness.LoadError[] errors
 function broker:reload(files, options) end
 
+---Goes back to the files of the generation before, as a new generation. Returns when all workers
+---have swapped.
+---@return boolean done
+---@return tidewire.harness.LoadError[] errors none when there is nothing to go back to
+function broker:rollback() end
+
 ---As SIGTERM does: goodbyes over drain.window (live: 0 unless the spec sets it), nobody new.
 function broker:drain() end
 

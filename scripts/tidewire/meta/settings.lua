@@ -86,6 +86,16 @@
 ---`script.quarantine.retry` s. Default 30
 ---@field retry? number
 
+---When so many hooks fail right after a reload of changed files, and at least twice the share of
+---the minute before, the broker goes back to the files before by itself, and logs an error.
+---@class tidewire.Settings.Rollback
+---`script.rollback.window` s after a reload; 0, the default: never
+---@field window? number
+---`script.rollback.calls` of hooks at least. Default 20
+---@field calls? integer
+---`script.rollback.share` of them that fails, 0 to 1. Default 0.5
+---@field share? number
+
 ---@class tidewire.Settings.Script
 ---`script.deadline` s for one handler. Default 0.1
 ---@field deadline? number
@@ -95,6 +105,8 @@
 ---@field jit? boolean
 ---what happens to a channel whose hooks keep failing
 ---@field quarantine? tidewire.Settings.Quarantine
+---what happens after a reload that makes hooks fail
+---@field rollback? tidewire.Settings.Rollback
 
 ---@class tidewire.Settings.Shared
 ---`shared.memory` bytes of tidewire.shared in all, a key costing about 128 beside its own and its
