@@ -12,7 +12,7 @@ struct part {
     struct tw_name *name; /* ref */
     bool is_home;
     uint32_t subscribers;
-    uint64_t offset, dropped;
+    uint64_t offset, dropped, withheld;
     char epoch[TW_EPOCH_SIZE];
     double until;            /* unix seconds; of a quarantine */
     struct tw_failure *last; /* owned; its reason; NULL: not quarantined */
@@ -57,14 +57,16 @@ static void fill(struct tw_hub *hub, struct share *share) {
                               .is_home = true,
                               .subscribers = channel->subscribers,
                               .offset = channel->offset,
-                              .dropped = channel->dropped};
+                              .dropped = channel->dropped,
+                              .withheld = channel->withheld};
         memcpy(part->epoch, channel->epoch, sizeof part->epoch);
         fill_quarantine(hub, channel, part);
     }
     at = 0;
     while ((topic = tw_map_next(&hub->topics, &at)))
-        share->parts[share->part_count++] =
-            (struct part){.name = tw_name_ref(topic->name), .dropped = topic->dropped};
+        share->parts[share->part_count++] = (struct part){.name = tw_name_ref(topic->name),
+                                                          .dropped = topic->dropped,
+                                                          .withheld = topic->withheld};
 }
 
 static void on_filled(struct tw_hub *control, struct tw_mail *mail);
@@ -90,8 +92,8 @@ static void print_quarantine(struct tw_buf *json, const struct part *part) {
     tw_buf_print(json, "}");
 }
 
-/* Adds what topics dropped to what their channels say. A topic without a channel is one whose
- * channel has just gone; it is left out. */
+/* Adds what topics dropped and withheld to what their channels say. A topic without a channel is
+ * one whose channel has just gone; it is left out. */
 static void print_channels(struct tw_buf *json, struct gathering *gathering, unsigned workers) {
     struct tw_map homes;
     const char *comma = "";
@@ -105,7 +107,9 @@ static void print_channels(struct tw_buf *json, struct gathering *gathering, uns
         for (size_t i = 0; i < gathering->shares[w].part_count; i++) {
             struct part *part = &gathering->shares[w].parts[i];
             struct part *home = tw_map_get(&homes, part->name->hash, &part->name->text);
-            if (!part->is_home && home) home->dropped += part->dropped;
+            if (part->is_home || !home) continue;
+            home->dropped += part->dropped;
+            home->withheld += part->withheld;
         }
     size_t at = 0;
     const struct part *part;
@@ -113,9 +117,10 @@ static void print_channels(struct tw_buf *json, struct gathering *gathering, uns
         tw_buf_print(json, "%s", comma);
         tw_buf_json_string(json, part->name->text.data, part->name->text.length);
         tw_buf_print(json,
-                     ":{\"subscribers\":%u,\"epoch\":\"%s\",\"offset\":%llu,\"dropped\":%llu,",
+                     ":{\"subscribers\":%u,\"epoch\":\"%s\",\"offset\":%llu,\"dropped\":%llu,"
+                     "\"withheld\":%llu,",
                      part->subscribers, part->epoch, (unsigned long long)part->offset,
-                     (unsigned long long)part->dropped);
+                     (unsigned long long)part->dropped, (unsigned long long)part->withheld);
         print_quarantine(json, part);
         comma = ",";
     }

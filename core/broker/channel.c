@@ -16,6 +16,7 @@ struct tw_channel *tw_channel_new(struct tw_name *name, unsigned workers, struct
 void tw_channel_free(struct tw_channel *channel) {
     tw_list_remove(&channel->idle);
     tw_quarantine_deinit(&channel->quarantine);
+    tw_audience_deinit(&channel->audience);
     tw_name_unref(&channel->name);
     tw_free(channel);
 }
@@ -23,5 +24,6 @@ void tw_channel_free(struct tw_channel *channel) {
 bool tw_channel_bind(struct tw_channel *channel, const struct tw_generation *generation) {
     channel->definition = tw_generation_match(generation, channel->name->text, channel->params,
                                               &channel->param_count);
+    if (channel->definition) tw_audience_bind(&channel->audience, channel->definition);
     return channel->definition != NULL;
 }

@@ -6,7 +6,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/rand.h"
-#include "broker/generation.h"
+#include "broker/audience.h"
 #include "broker/name.h"
 #include "broker/quarantine.h"
 
@@ -22,6 +22,8 @@ struct tw_channel {
     uint64_t offset;      /* of the newest message; 0: none yet */
     uint64_t dropped;     /* by subscribers' queues, as reported by topics that are gone */
     uint32_t subscribers; /* the sum of per_worker */
+    uint64_t withheld;    /* by views; in the same way */
+    struct tw_audience audience;
     struct tw_heap_node tick;
     struct tw_list idle; /* in hub->idle_channels: made by a pattern and without subscribers */
     uint64_t idle_since_ms;

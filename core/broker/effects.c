@@ -77,6 +77,24 @@ int tw_effects_try_disconnect(struct tw_effects *effects, struct tw_identity *cl
     return try_add(effects, effect);
 }
 
+int tw_effects_try_subscription(struct tw_effects *effects, enum tw_effect_kind kind,
+                                struct tw_identity *client, struct tw_str channel) {
+    if (!has_room(effects, channel.length, 0)) return TW_EFULL;
+    struct tw_name *name = tw_name_try_new(channel);
+    if (!name) return -ENOMEM;
+    return try_add(effects, (struct tw_effect){
+                                .kind = kind, .channel = name, .client = tw_identity_ref(client)});
+}
+
+int tw_effects_try_after(struct tw_effects *effects, uint64_t timer, uint64_t delay_ms) {
+    return try_add(
+        effects, (struct tw_effect){.kind = TW_EFFECT_AFTER, .timer = timer, .delay_ms = delay_ms});
+}
+
+int tw_effects_try_cancel(struct tw_effects *effects, uint64_t timer) {
+    return try_add(effects, (struct tw_effect){.kind = TW_EFFECT_CANCEL, .timer = timer});
+}
+
 void tw_effects_rewind(struct tw_effects *effects, size_t count) {
     while (effects->count > count) {
         struct tw_effect *effect = &effects->items[--effects->count];

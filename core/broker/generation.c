@@ -7,6 +7,15 @@
 #include "base/status.h"
 #include "base/utf8.h"
 
+void tw_definition_deinit(struct tw_definition *definition) {
+    for (size_t i = 0; i < definition->view_count; i++)
+        tw_free(definition->views[i]);
+    tw_free(definition->views);
+    tw_free(definition->name);
+    tw_free(definition->key_field);
+    *definition = (struct tw_definition){0};
+}
+
 struct tw_generation *tw_generation_new(unsigned number) {
     struct tw_generation *generation = TW_NEW(struct tw_generation);
     atomic_init(&generation->refs, 1);
@@ -25,10 +34,8 @@ void tw_generation_unref(struct tw_generation **slot) {
     *slot = NULL;
     if (!generation) return;
     if (atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) != 1) return;
-    for (size_t i = 0; i < generation->definition_count; i++) {
-        tw_free(generation->definitions[i].name);
-        tw_free(generation->definitions[i].key_field);
-    }
+    for (size_t i = 0; i < generation->definition_count; i++)
+        tw_definition_deinit(&generation->definitions[i]);
     tw_free(generation->definitions);
     tw_free(generation->public_dir);
     tw_settings_deinit(&generation->settings);

@@ -10,6 +10,7 @@
 #include "broker/settings.h"
 
 #define TW_MAX_PARAMS 8
+#define TW_MAX_VIEWS 64
 
 enum tw_publish_mode {
     TW_PUBLISH_NEVER,
@@ -35,8 +36,11 @@ struct tw_definition {
     bool has_key, has_authorize, has_transform, has_on_subscribe, has_on_unsubscribe, has_init;
     enum tw_publish_mode publish;
     enum tw_quarantine_mode quarantine;
-    uint64_t tick_ms;         /* 0: no tick */
-    uint64_t authorize_print; /* fingerprint of what authorize depends on */
+    uint64_t tick_ms;      /* 0: no tick */
+    uint64_t policy_print; /* fingerprint of what authorize and audience depend on */
+    bool has_audience;
+    char **views; /* the classes that have one, in the order of their bytes; owned */
+    size_t view_count;
 };
 
 struct tw_generation {
@@ -45,10 +49,13 @@ struct tw_generation {
     struct tw_settings settings;
     struct tw_definition *definitions;
     size_t definition_count;
-    bool has_auth;
+    bool has_auth, has_on_expire;
     uint64_t print;   /* fingerprint of all files that were read; equal: the same app */
     char *public_dir; /* absolute path of the app's public/, or NULL */
 };
+
+/* Frees what it owns, and leaves it empty. */
+void tw_definition_deinit(struct tw_definition *definition);
 
 /* A new, empty generation with default settings and one ref, owned by the caller. */
 struct tw_generation *tw_generation_new(unsigned number);

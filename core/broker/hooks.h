@@ -82,6 +82,28 @@ struct tw_hooks {
                           struct tw_effects *effects, struct tw_failure *failure);
     int (*tick)(void *vm, struct tw_channel *channel, struct tw_effects *effects,
                 struct tw_failure *failure);
+    /* Of which class of listeners the client is: 0 with *class filled (at most TW_MAX_CLASS_NAME
+     * bytes) or empty for none, or TW_ESCRIPT. */
+    int (*audience)(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                    struct tw_buf *class, struct tw_failure *failure);
+    /* The message as the class views[view] of the definition hears it: 0 with *out, owned, which
+     * may be another ref of the message; TW_EDROPPED: not at all; TW_ESCRIPT. */
+    int (*view)(void *vm, struct tw_channel *channel, size_t view, struct tw_message *message,
+                struct tw_message **out, struct tw_failure *failure);
+    /* The client's token ends: 0 with *expires, a new end in unix seconds; TW_EREFUSED, also
+     * without the hook; TW_ESCRIPT. */
+    int (*on_expire)(void *vm, struct tw_identity *client, double *expires,
+                     struct tw_failure *failure);
+    /* Timers. A handler makes one and asks by an effect to have it armed; who drops that effect
+     * cancels the timer. One that is gone, with its channel or its VM, is no error. */
+    void (*arm)(void *vm, uint64_t timer, uint64_t at_ms);
+    void (*cancel)(void *vm, uint64_t timer);
+    /* When the first one is due, and of which channel it is (if `channel` is not NULL); UINT64_MAX:
+     * there is none. */
+    uint64_t (*next_timer_ms)(const void *vm, struct tw_channel **channel);
+    /* Runs the one that is due first (there is one), which is gone then; `effects` NULL: it goes
+     * without having run. 0 or TW_ESCRIPT. */
+    int (*run_timer)(void *vm, struct tw_effects *effects, struct tw_failure *failure);
 };
 
 void tw_auth_deinit(struct tw_auth *auth);

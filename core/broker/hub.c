@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -184,35 +185,34 @@ static int run_hooks(struct tw_hub *hub, struct tw_channel *channel, struct tw_m
 
 /* Everything that may refuse or change the message, before it has an offset. */
 static int prepare(struct tw_hub *hub, struct tw_channel *channel, struct tw_mail *mail,
-                   struct tw_failure *failure) {
+                   bool may_run, struct tw_failure *failure) {
     const struct tw_definition *definition = channel->definition;
     if (mail->client && definition->publish == TW_PUBLISH_NEVER) {
         refuse(failure, "clients may not publish here");
         return TW_EREFUSED;
     }
-    if (tw_hub_may_run(hub, channel, TW_PART_PUBLISH)) {
-        int status = run_hooks(hub, channel, mail, failure);
-        tw_hub_report(hub, channel, TW_PART_PUBLISH, status, failure);
-        return status;
-    }
+    if (may_run) return run_hooks(hub, channel, mail, failure);
     if (definition->quarantine == TW_QUARANTINE_PASS)
         return may_publish(hub, channel, mail, failure);
     return tw_hub_refuse_quarantined(hub, channel, failure);
 }
 
-static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message);
+static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message,
+                    const struct tw_variants *variants);
 
 /* One mail per worker with subscribers; this worker's own share without one. */
-static void spread(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message) {
+static void spread(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message,
+                   struct tw_variants *variants) {
     for (unsigned i = 0; i < hub->hubs->workers; i++) {
         if (channel->per_worker[i] == 0) continue;
         if (i == hub->index) {
-            deliver(hub, channel->name, message);
+            deliver(hub, channel->name, message, variants);
             continue;
         }
         struct tw_mail *mail = tw_mail_new(TW_MAIL_DELIVER);
         mail->channel = tw_name_ref(channel->name);
         mail->message = tw_message_ref(message);
+        if (variants) mail->variants = tw_variants_ref(variants);
         tw_hub_post(hub, i, mail);
     }
 }
@@ -236,18 +236,31 @@ static void answer_publish(struct tw_hub *hub, struct tw_mail *mail,
     tw_hub_post(hub, mail->from, answer);
 }
 
+/* It has an offset, and goes to whoever may hear it. */
+static void publish(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message,
+                    bool may_run) {
+    struct tw_failure failure = {0};
+    int status = 0;
+    message->offset = ++channel->offset;
+    hub->hubs->dialect->encode(message);
+    hub->stats.published++;
+    struct tw_variants *variants = tw_hub_view(hub, channel, message, &status, &failure);
+    spread(hub, channel, message, variants);
+    tw_variants_unref(&variants);
+    if (may_run) tw_hub_report(hub, channel, TW_PART_PUBLISH, status, &failure);
+}
+
 static void order(struct tw_hub *hub, struct tw_mail *mail) {
     struct tw_failure failure = {0};
     int status = TW_ENOCHANNEL;
     struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel, mail->depth);
     if (channel) {
-        status = prepare(hub, channel, mail, &failure);
-        if (status == 0) {
-            mail->message->offset = ++channel->offset;
-            hub->hubs->dialect->encode(mail->message);
-            hub->stats.published++;
-            spread(hub, channel, mail->message);
-        }
+        bool may_run = tw_hub_may_run(hub, channel, TW_PART_PUBLISH);
+        status = prepare(hub, channel, mail, may_run, &failure);
+        if (status == 0)
+            publish(hub, channel, mail->message, may_run);
+        else if (may_run)
+            tw_hub_report(hub, channel, TW_PART_PUBLISH, status, &failure);
         tw_hub_touch_channel(hub, channel);
     }
     if (status == TW_ENOCHANNEL && !mail->client && !mail->request)
@@ -359,9 +372,35 @@ static void write_topic(struct tw_hub *hub, struct tw_topic *topic) {
     tw_topic_end_batch(topic);
 }
 
-static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message) {
+/* Each class hears its own, behind what is batched for all. */
+static void deliver_variants(struct tw_hub *hub, struct tw_topic *topic,
+                             const struct tw_variants *variants) {
+    struct tw_parcel *parcels[UINT8_MAX + 1] = {NULL};
+    if (topic->batch.count > 0) write_topic(hub, topic);
+    for (uint32_t i = 0; i < topic->count; i++) {
+        struct tw_sub *sub = topic->subs[i];
+        bool is_known = TW_CHECK(sub->class < variants->count);
+        struct tw_message *message = is_known ? variants->messages[sub->class] : NULL;
+        if (!message) {
+            topic->withheld++;
+            continue;
+        }
+        struct tw_parcel **parcel = &parcels[sub->class];
+        if (!*parcel) *parcel = tw_parcel_new(message);
+        push(hub, sub->client, sub, *parcel, &topic->dropped);
+    }
+    for (unsigned i = 0; i < variants->count; i++)
+        if (parcels[i]) tw_parcel_unref(parcels[i]);
+}
+
+static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message,
+                    const struct tw_variants *variants) {
     struct tw_topic *topic = tw_hub_find_topic(hub, name);
     if (!topic) return;
+    if (variants) {
+        deliver_variants(hub, topic, variants);
+        return;
+    }
     if (!tw_topic_has_room(topic, tw_message_frame(message).length)) write_topic(hub, topic);
     if (!tw_list_is_linked(&topic->dirty)) tw_list_append(&hub->dirty_topics, &topic->dirty);
     tw_topic_add_message(topic, message);
@@ -417,13 +456,16 @@ static void on_disconnect(struct tw_hub *hub, const struct tw_mail *mail) {
 }
 
 void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
-    tw_hub_check_vm(hub);
+    if (mail->is_up) tw_hub_check_vm(hub); /* down mail runs no hooks */
     switch (mail->kind) {
     case TW_MAIL_SUBSCRIBE:
         tw_hub_on_subscribe(hub, mail);
         break;
     case TW_MAIL_UNSUBSCRIBE:
         tw_hub_on_unsubscribe(hub, mail);
+        break;
+    case TW_MAIL_RELEASE:
+        tw_hub_on_release(hub, mail);
         break;
     case TW_MAIL_PUBLISH:
         order(hub, mail);
@@ -435,7 +477,7 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
         on_published(hub, mail);
         break;
     case TW_MAIL_DELIVER:
-        deliver(hub, mail->channel, mail->message);
+        deliver(hub, mail->channel, mail->message, mail->variants);
         break;
     case TW_MAIL_ASK_AGAIN:
         tw_hub_on_ask_again(hub, mail);
@@ -448,6 +490,12 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
         break;
     case TW_MAIL_DISCONNECT:
         on_disconnect(hub, mail);
+        break;
+    case TW_MAIL_ADD_SUB:
+        tw_hub_on_add_sub(hub, mail);
+        break;
+    case TW_MAIL_END_SUB:
+        tw_hub_on_end_sub(hub, mail);
         break;
     case TW_MAIL_CALL:
         mail->call(hub, mail);
@@ -465,15 +513,6 @@ static void run_deadlines(struct tw_hub *hub) {
     }
 }
 
-static void close_expired(struct tw_hub *hub) {
-    struct tw_heap_node *node;
-    while ((node = tw_heap_first(&hub->expiries)) && node->at_ms <= hub->now_ms) {
-        struct tw_client *client = TW_CONTAINER(node, struct tw_client, expiry);
-        tw_heap_remove(&hub->expiries, node);
-        if (!client->is_closing) tw_client_close(client, 4401, "token expired", false);
-    }
-}
-
 static uint64_t earliest(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
@@ -483,9 +522,11 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_log_set_generation(hub->generation->number);
     /* Right behind the reading: what handlers take of the time is nobody's silence. */
     run_deadlines(hub);
-    close_expired(hub);
+    tw_hub_end_tokens(hub);
     tw_hub_take_mail(hub);
     tw_hub_run_ticks(hub);
+    tw_hub_run_timers(hub);
+    tw_hub_check_vm(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);
     tw_hub_write_topics(hub);
@@ -496,6 +537,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     const struct tw_heap_node *expiry = tw_heap_first(&hub->expiries);
     if (tick) next = earliest(next, tick->at_ms);
     if (expiry) next = earliest(next, expiry->at_ms);
+    next = earliest(next, tw_hub_next_timer_ms(hub));
     next = earliest(next, tw_hub_next_reap_ms(hub));
     return tw_hub_is_busy(hub) ? now_ms : next;
 }

@@ -45,6 +45,8 @@ struct tw_hubs {
 #define TW_HUB_MAX_BACKLOG 65536 /* ... before publishes of handlers are dropped, with an error */
 #define TW_HUB_BURST 1024        /* messages that one turn may queue past a subscription's bounds */
 #define TW_HUB_MAX_DEPTH 8       /* handlers that publish to handlers that publish ... */
+#define TW_HUB_EXPIRIES 64       /* ends of tokens that one turn handles */
+#define TW_HUB_TIMERS 64         /* timers of handlers that one turn runs */
 #define TW_CHANNEL_IDLE_MS 60000 /* a channel made by a pattern outlives its last use by this */
 
 struct tw_hub_stats {
@@ -124,7 +126,7 @@ unsigned tw_hub_home(const struct tw_hub *hub, const struct tw_name *name);
 /* A new id for a client of this hub: unique in the process. Not a secret. */
 uint64_t tw_hub_client_id(struct tw_hub *hub);
 /* The client takes part from now on. Takes the identity's ref. `expires`: unix seconds after which
- * the client is closed with 4401; 0: never. */
+ * the client is closed with 4401, unless on_expire says another end; 0: never. */
 void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identity *identity,
                  double expires);
 /* It takes part no more: its subs end, its waits stop. Idempotent. Not from within client ops. */

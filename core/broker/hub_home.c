@@ -122,6 +122,28 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
     }
 }
 
+/* --- timers --- */
+
+uint64_t tw_hub_next_timer_ms(const struct tw_hub *hub) {
+    return hub->vm ? hub->hubs->hooks->next_timer_ms(hub->vm, NULL) : UINT64_MAX;
+}
+
+void tw_hub_run_timers(struct tw_hub *hub) {
+    const struct tw_hooks *hooks = hub->hubs->hooks;
+    for (unsigned i = 0; i < TW_HUB_TIMERS && tw_hub_next_timer_ms(hub) <= hub->now_ms; i++) {
+        struct tw_failure failure = {0};
+        struct tw_channel *channel;
+        tw_hub_check_vm(hub);
+        if (hooks->next_timer_ms(hub->vm, &channel) > hub->now_ms) return;
+        bool may_run = tw_hub_may_run(hub, channel, TW_PART_TIMER);
+        int status = hooks->run_timer(hub->vm, may_run ? &hub->effects : NULL, &failure);
+        if (!may_run) continue;
+        tw_hub_report(hub, channel, TW_PART_TIMER, status, &failure);
+        tw_hub_settle(hub, status, 0);
+        if (tw_hub_is_late(hub)) break;
+    }
+}
+
 /* --- effects --- */
 
 /* False if it was dropped. */
@@ -133,6 +155,17 @@ static bool apply_publish(struct tw_hub *hub, struct tw_effect *effect, unsigned
     mail->message = tw_message_ref(effect->message);
     mail->depth = (uint8_t)(depth + 1);
     tw_hub_post(hub, tw_hub_home(hub, effect->channel), mail);
+    return true;
+}
+
+static bool apply_subscription(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {
+    if (depth >= TW_HUB_MAX_DEPTH) return false;
+    bool is_end = effect->kind == TW_EFFECT_UNSUBSCRIBE;
+    struct tw_mail *mail = tw_mail_new(is_end ? TW_MAIL_END_SUB : TW_MAIL_ADD_SUB);
+    mail->channel = tw_name_ref(effect->channel);
+    mail->client = tw_identity_ref(effect->client);
+    mail->depth = (uint8_t)(depth + 1);
+    tw_hub_post(hub, effect->client->worker, mail);
     return true;
 }
 
@@ -153,9 +186,32 @@ static void apply_to_client(struct tw_hub *hub, struct tw_effect *effect) {
 
 /* One line for all of a handler's: it may have asked for thousands. */
 static void log_dropped(const struct tw_effect *first, size_t count, unsigned depth) {
-    tw_log(TW_LOG_ERROR, "hub", "publishes of a handler dropped count=%zu first=%.*s reason=%s",
+    tw_log(TW_LOG_ERROR, "hub", "effects of a handler dropped count=%zu first=%.*s reason=%s",
            count, TW_STR_ARG(first->channel->text),
-           depth >= TW_HUB_MAX_DEPTH ? "handlers-publish-in-a-circle" : "backlog");
+           depth >= TW_HUB_MAX_DEPTH ? "handlers-call-each-other-in-a-circle" : "backlog");
+}
+
+/* False if it was dropped. */
+static bool apply(struct tw_hub *hub, struct tw_effect *effect, unsigned depth) {
+    const struct tw_hooks *hooks = hub->hubs->hooks;
+    switch (effect->kind) {
+    case TW_EFFECT_PUBLISH:
+        return apply_publish(hub, effect, depth);
+    case TW_EFFECT_SUBSCRIBE:
+    case TW_EFFECT_UNSUBSCRIBE:
+        return apply_subscription(hub, effect, depth);
+    case TW_EFFECT_SEND:
+    case TW_EFFECT_DISCONNECT:
+        apply_to_client(hub, effect);
+        return true;
+    case TW_EFFECT_AFTER:
+        hooks->arm(hub->vm, effect->timer, hub->now_ms + effect->delay_ms);
+        return true;
+    case TW_EFFECT_CANCEL:
+        hooks->cancel(hub->vm, effect->timer);
+        return true;
+    }
+    return true;
 }
 
 void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth) {
@@ -164,10 +220,9 @@ void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth) {
     if (status == TW_ESCRIPT) hub->stats.hook_failures++;
     for (size_t i = 0; i < hub->effects.count; i++) {
         struct tw_effect *effect = &hub->effects.items[i];
-        if (status != 0 && status != TW_EDROPPED) break;
-        if (effect->kind != TW_EFFECT_PUBLISH) {
-            apply_to_client(hub, effect);
-        } else if (!apply_publish(hub, effect, depth)) {
+        if (status != 0 && status != TW_EDROPPED) {
+            if (effect->kind == TW_EFFECT_AFTER) hub->hubs->hooks->cancel(hub->vm, effect->timer);
+        } else if (!apply(hub, effect, depth)) {
             if (dropped++ == 0) first = effect;
         }
     }

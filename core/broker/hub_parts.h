@@ -42,9 +42,12 @@ void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel);
 void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel);
 /* Ends a hook call: applies its effects if it went well, else forgets them and counts. */
 void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth);
-/* Before every hook of a channel: opens the channels anew if the VM was. */
+/* Before hooks of a channel: opens the channels anew if the VM was. Not while effects wait to be
+ * applied. */
 void tw_hub_check_vm(struct tw_hub *hub);
 void tw_hub_run_ticks(struct tw_hub *hub);
+void tw_hub_run_timers(struct tw_hub *hub);
+uint64_t tw_hub_next_timer_ms(const struct tw_hub *hub);
 void tw_hub_reap_channels(struct tw_hub *hub);
 uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub); /* UINT64_MAX: never */
 /* Starts (or ends) the idle time of a channel made by a pattern. */
@@ -65,12 +68,31 @@ void tw_hub_end_quarantine(struct tw_hub *hub, struct tw_channel *channel);
 void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail);
 void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail);
 void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail);
+void tw_hub_on_release(struct tw_hub *hub, const struct tw_mail *mail);
+void tw_hub_on_add_sub(struct tw_hub *hub, const struct tw_mail *mail);
+void tw_hub_on_end_sub(struct tw_hub *hub, const struct tw_mail *mail);
 void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail);
+/* Has the home asked whether the sub may still be, and of which class it is. */
+void tw_hub_ask_again(struct tw_hub *hub, struct tw_sub *sub);
 void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail);
 struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name);
 struct tw_client *tw_hub_find_client(struct tw_hub *hub, uint64_t id);
 /* Ends the subscriptions of clients that retired. */
 void tw_hub_end_retired(struct tw_hub *hub);
+
+/* hub_views.c: asks of which class the subscriber of the mail is, and holds it: 0, TW_ESCRIPT or
+ * TW_EFULL. */
+int tw_hub_classify(struct tw_hub *hub, struct tw_channel *channel, const struct tw_mail *mail,
+                    uint8_t *number, struct tw_failure *failure);
+/* What each class hears of an ordered message; owned. NULL: all hear it as it is. */
+struct tw_variants *tw_hub_view(struct tw_hub *hub, struct tw_channel *channel,
+                                struct tw_message *message, int *status,
+                                struct tw_failure *failure);
+
+/* hub_expiry.c */
+/* `expires`: unix seconds; 0: never. */
+void tw_hub_arm_expiry(struct tw_hub *hub, struct tw_client *client, double expires);
+void tw_hub_end_tokens(struct tw_hub *hub);
 
 /* hub_swap.c: what the hub reads once from its settings. */
 void tw_hub_apply_settings(struct tw_hub *hub);

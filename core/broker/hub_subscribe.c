@@ -9,12 +9,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "broker/hub_parts.h"
-
-/* 285,000 years; what a double says beyond need not fit into 64 bits. */
-#define MAX_EXPIRY_MS 9e15
 
 struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name) {
     return tw_map_get(&hub->topics, name->hash, &name->text);
@@ -39,10 +37,7 @@ uint64_t tw_hub_client_id(struct tw_hub *hub) {
 void tw_hub_join(struct tw_hub *hub, struct tw_client *client, struct tw_identity *identity,
                  double expires) {
     client->identity = identity;
-    double at_ms = expires * 1000.0 - (double)hub->hubs->wall_offset_ms;
-    if (expires > 0 && at_ms < MAX_EXPIRY_MS) {
-        tw_heap_add(&hub->expiries, &client->expiry, at_ms > 0 ? (uint64_t)at_ms : 0);
-    }
+    tw_hub_arm_expiry(hub, client, expires);
     tw_map_add(&hub->clients, mix(identity->id), client);
 }
 
@@ -55,14 +50,18 @@ static struct tw_sub *find_sub(const struct tw_client *client, struct tw_str nam
     return sub;
 }
 
-static struct tw_mail *sub_mail(enum tw_mail_kind kind, const struct tw_sub *sub) {
+static struct tw_mail *sub_mail(enum tw_mail_kind kind, const struct tw_sub *sub, uint8_t depth) {
     struct tw_mail *mail = tw_mail_new(kind);
+    mail->depth = depth;
+    mail->by_script = sub->by_script;
+    mail->class = sub->class;
     mail->channel = tw_name_ref(sub->name);
     mail->client = tw_identity_ref(sub->client->identity);
     return mail;
 }
 
-int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str channel) {
+static int begin_sub(struct tw_hub *hub, struct tw_client *client, struct tw_str channel,
+                     bool by_script, uint8_t depth) {
     TW_REQUIRE(hub->index < hub->hubs->workers);
     if (find_sub(client, channel)) return -EALREADY;
     if (client->sub_count >= hub->generation->settings.limits.channels_per_client) return TW_EFULL;
@@ -73,17 +72,23 @@ int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str
     sub->name = name;
     sub->next = client->subs;
     client->subs = sub;
+    sub->by_script = by_script;
     client->sub_count++;
-    tw_hub_post(hub, tw_hub_home(hub, sub->name), sub_mail(TW_MAIL_SUBSCRIBE, sub));
+    tw_hub_post(hub, tw_hub_home(hub, sub->name), sub_mail(TW_MAIL_SUBSCRIBE, sub, depth));
     return 0;
 }
 
-static void leave_topic(struct tw_hub *hub, struct tw_sub *sub) {
+int tw_hub_subscribe(struct tw_hub *hub, struct tw_client *client, struct tw_str channel) {
+    return begin_sub(hub, client, channel, false, 0);
+}
+
+static void leave_topic(struct tw_hub *hub, struct tw_sub *sub, uint8_t depth) {
     struct tw_topic *topic = sub->topic;
-    struct tw_mail *mail = sub_mail(TW_MAIL_UNSUBSCRIBE, sub);
+    struct tw_mail *mail = sub_mail(TW_MAIL_UNSUBSCRIBE, sub, depth);
     memcpy(mail->epoch, topic->epoch, sizeof mail->epoch);
     mail->dropped = topic->dropped;
-    topic->dropped = 0;
+    mail->withheld = topic->withheld;
+    topic->dropped = topic->withheld = 0;
     tw_topic_remove(topic, sub);
     if (topic->count == 0) {
         tw_map_remove(&hub->topics, topic->name->hash, &topic->name->text);
@@ -92,7 +97,7 @@ static void leave_topic(struct tw_hub *hub, struct tw_sub *sub) {
     tw_hub_post(hub, tw_hub_home(hub, sub->name), mail);
 }
 
-static void end_sub(struct tw_hub *hub, struct tw_sub *sub) {
+static void end_sub(struct tw_hub *hub, struct tw_sub *sub, uint8_t depth) {
     struct tw_sub **link = &sub->client->subs;
     while (*link != sub)
         link = &(*link)->next;
@@ -100,7 +105,7 @@ static void end_sub(struct tw_hub *hub, struct tw_sub *sub) {
     sub->client->sub_count--;
     if (sub->state == TW_SUB_ACTIVE) tw_hub_take_batch(hub, sub);
     tw_outbox_orphan(&sub->client->outbox, sub);
-    if (sub->state == TW_SUB_ACTIVE) leave_topic(hub, sub);
+    if (sub->state == TW_SUB_ACTIVE) leave_topic(hub, sub, depth);
     tw_name_unref(&sub->name);
     tw_free(sub);
 }
@@ -118,12 +123,43 @@ static void join_topic(struct tw_hub *hub, struct tw_sub *sub, const char *epoch
     tw_topic_add(topic, sub);
 }
 
+static void release(struct tw_hub *hub, const struct tw_mail *answer, uint8_t class) {
+    if (class == 0) return;
+    struct tw_mail *mail = tw_mail_new(TW_MAIL_RELEASE);
+    mail->channel = tw_name_ref(answer->channel);
+    mail->class = class;
+    memcpy(mail->epoch, answer->epoch, sizeof mail->epoch);
+    tw_hub_post(hub, tw_hub_home(hub, mail->channel), mail);
+}
+
+/* The answer holds a class: the sub lets go of its own, or, if there is no sub to take it, of it.
+ */
+static void on_asked_again(struct tw_hub *hub, struct tw_sub *sub, const struct tw_mail *answer) {
+    if (answer->status != 0) {
+        if (sub) tw_client_close(sub->client, 4403, "no longer allowed", false);
+        return;
+    }
+    uint8_t unheld = answer->class;
+    if (sub && sub->state == TW_SUB_ACTIVE &&
+        memcmp(sub->topic->epoch, answer->epoch, sizeof answer->epoch) == 0) {
+        unheld = sub->class;
+        sub->class = answer->class;
+    }
+    release(hub, answer, unheld);
+}
+
+static void log_unsubscribed(const struct tw_mail *answer) {
+    if (answer->status == TW_ENOCHANNEL)
+        tw_log(TW_LOG_ERROR, "hub", "client:subscribe failed channel=%.*s reason=no-such-channel",
+               TW_STR_ARG(answer->channel->text));
+}
+
 void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
     struct tw_sub *sub =
         client && !client->is_closing ? find_sub(client, mail->channel->text) : NULL;
     if (mail->ask_again) {
-        if (sub && mail->status != 0) tw_client_close(client, 4403, "no longer allowed", false);
+        on_asked_again(hub, sub, mail);
         return;
     }
     if (!sub || sub->state == TW_SUB_ACTIVE) {
@@ -132,23 +168,51 @@ void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail) {
         struct tw_mail *bye = tw_mail_new(TW_MAIL_UNSUBSCRIBE);
         bye->channel = tw_name_ref(mail->channel);
         bye->client = tw_identity_ref(mail->client);
+        bye->class = mail->class;
+        bye->depth = mail->depth;
         memcpy(bye->epoch, mail->epoch, sizeof bye->epoch);
         tw_hub_post(hub, tw_hub_home(hub, mail->channel), bye);
         return;
     }
+    sub->class = mail->class;
     if (mail->status == 0) join_topic(hub, sub, mail->epoch);
+    if (sub->by_script) log_unsubscribed(mail);
     client->ops->on_subscribed(client, sub, mail);
-    if (mail->status != 0) end_sub(hub, sub);
+    if (mail->status != 0) end_sub(hub, sub, mail->depth);
+}
+
+/* --- what handlers ask for: client:subscribe, client:unsubscribe --- */
+
+void tw_hub_on_add_sub(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
+    if (!client || client->is_closing) return;
+    int status = begin_sub(hub, client, mail->channel->text, true, mail->depth);
+    if (status != 0 && status != -EALREADY)
+        tw_log(TW_LOG_ERROR, "hub", "client:subscribe failed channel=%.*s reason=%s",
+               TW_STR_ARG(mail->channel->text),
+               status == TW_EFULL ? "limits.channels_per_client" : tw_strerror(status));
+}
+
+void tw_hub_on_end_sub(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_client *client = tw_hub_find_client(hub, mail->client->id);
+    if (!client || client->is_closing) return;
+    struct tw_sub *sub = find_sub(client, mail->channel->text);
+    if (sub) end_sub(hub, sub, mail->depth);
+}
+
+/* --- what the home asks for --- */
+
+void tw_hub_ask_again(struct tw_hub *hub, struct tw_sub *sub) {
+    if (sub->state != TW_SUB_ACTIVE || sub->client->is_closing) return;
+    struct tw_mail *mail = sub_mail(TW_MAIL_SUBSCRIBE, sub, 0);
+    mail->ask_again = true;
+    tw_hub_post(hub, tw_hub_home(hub, sub->name), mail);
 }
 
 void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_topic *topic = tw_hub_find_topic(hub, mail->channel);
-    for (uint32_t i = 0; topic && i < topic->count; i++) {
-        if (topic->subs[i]->client->is_closing) continue;
-        struct tw_mail *again = sub_mail(TW_MAIL_SUBSCRIBE, topic->subs[i]);
-        again->ask_again = true;
-        tw_hub_post(hub, tw_hub_home(hub, mail->channel), again);
-    }
+    for (uint32_t i = 0; topic && i < topic->count; i++)
+        tw_hub_ask_again(hub, topic->subs[i]);
 }
 
 /* The subs end here, not with the turn: a channel that comes back under this name has another
@@ -163,7 +227,7 @@ void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
             if (client->is_closing) continue;
             tw_client_close(client, 4404, "channel gone", false);
         }
-        end_sub(hub, sub);
+        end_sub(hub, sub, 0);
     }
 }
 
@@ -172,7 +236,7 @@ void tw_hub_end_retired(struct tw_hub *hub) {
     while ((node = tw_list_shift(&hub->retiring))) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, other);
         while (client->subs)
-            end_sub(hub, client->subs);
+            end_sub(hub, client->subs, 0);
     }
 }
 
@@ -183,7 +247,7 @@ void tw_hub_leave(struct tw_hub *hub, struct tw_client *client) {
     tw_heap_remove(&hub->expiries, &client->expiry);
     client->is_closing = true;
     while (client->subs)
-        end_sub(hub, client->subs);
+        end_sub(hub, client->subs, 0);
     if (!client->identity) return;
     uint64_t id = client->identity->id;
     if (tw_hub_find_client(hub, id) == client) tw_map_remove(&hub->clients, mix(id), &id);
@@ -197,6 +261,7 @@ static struct tw_mail *subscribed(const struct tw_mail *mail, const struct tw_ch
     answer->channel = tw_name_ref(mail->channel);
     answer->client = tw_identity_ref(mail->client);
     answer->ask_again = mail->ask_again;
+    answer->depth = mail->depth;
     answer->status = status;
     if (status != 0) answer->failure = tw_hub_failure(failure);
     if (channel) {
@@ -206,14 +271,19 @@ static struct tw_mail *subscribed(const struct tw_mail *mail, const struct tw_ch
     return answer;
 }
 
-/* Whoever cannot be asked refuses. */
-static int authorize(struct tw_hub *hub, struct tw_channel *channel, const struct tw_mail *mail,
-                     bool may_run, struct tw_failure *failure) {
+/* Whoever cannot be asked refuses. Subscriptions by a handler were decided by it; of which class the
+ * client is, it does not say. */
+static int admit(struct tw_hub *hub, struct tw_channel *channel, const struct tw_mail *mail,
+                 bool may_run, uint8_t *class, struct tw_failure *failure) {
     const struct tw_definition *definition = channel->definition;
-    if (!may_run && definition->has_authorize && definition->quarantine == TW_QUARANTINE_REFUSE)
+    bool asks = (definition->has_authorize && !mail->by_script) || definition->has_audience;
+    int status = 0;
+    if (!may_run && asks && definition->quarantine == TW_QUARANTINE_REFUSE)
         return tw_hub_refuse_quarantined(hub, channel, failure);
-    int status =
-        hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_SUBSCRIBE, failure);
+    if (!mail->by_script)
+        status = hub->hubs->hooks->authorize(hub->vm, channel, mail->client, TW_ACTION_SUBSCRIBE,
+                                             failure);
+    if (status == 0) status = tw_hub_classify(hub, channel, mail, class, failure);
     if (status == TW_ESCRIPT) hub->stats.hook_failures++;
     return status;
 }
@@ -223,9 +293,10 @@ void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
     int status = TW_ENOCHANNEL;
     bool may_run = false;
     struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel, mail->depth);
+    uint8_t class = 0;
     if (channel) {
         may_run = tw_hub_may_run(hub, channel, TW_PART_SUBSCRIBE);
-        status = authorize(hub, channel, mail, may_run, &failure);
+        status = admit(hub, channel, mail, may_run, &class, &failure);
     }
     bool is_new = status == 0 && !mail->ask_again;
     if (is_new) {
@@ -233,7 +304,9 @@ void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
         channel->subscribers++;
         tw_hub_touch_channel(hub, channel);
     }
-    tw_hub_post(hub, mail->from, subscribed(mail, channel, status, &failure));
+    struct tw_mail *answer = subscribed(mail, channel, status, &failure);
+    answer->class = class;
+    tw_hub_post(hub, mail->from, answer);
     if (!channel || !may_run) return;
     if (is_new && channel->definition->has_on_subscribe) {
         status =
@@ -243,15 +316,28 @@ void tw_hub_on_subscribe(struct tw_hub *hub, struct tw_mail *mail) {
     tw_hub_report(hub, channel, TW_PART_SUBSCRIBE, status, &failure);
 }
 
+/* NULL: gone by a reload, which forgot its subscribers; or gone and come back. */
+static struct tw_channel *find_same(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_channel *channel = tw_hub_find_channel(hub, mail->channel);
+    bool is_same = channel && memcmp(channel->epoch, mail->epoch, sizeof mail->epoch) == 0;
+    return is_same ? channel : NULL;
+}
+
+void tw_hub_on_release(struct tw_hub *hub, const struct tw_mail *mail) {
+    struct tw_channel *channel = find_same(hub, mail);
+    if (channel) tw_audience_release(&channel->audience, mail->class);
+}
+
 void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_failure failure = {0};
-    struct tw_channel *channel = tw_hub_find_channel(hub, mail->channel);
-    /* Gone by a reload, which forgot its subscribers; or gone and come back. */
-    if (!channel || memcmp(channel->epoch, mail->epoch, sizeof mail->epoch) != 0) return;
+    struct tw_channel *channel = find_same(hub, mail);
+    if (!channel) return;
     if (!TW_CHECK(channel->per_worker[mail->from] > 0)) return;
     channel->per_worker[mail->from]--;
     channel->subscribers--;
     channel->dropped += mail->dropped;
+    channel->withheld += mail->withheld;
+    tw_audience_release(&channel->audience, mail->class);
     tw_hub_touch_channel(hub, channel);
     if (!channel->definition->has_on_unsubscribe) return;
     if (!tw_hub_may_run(hub, channel, TW_PART_UNSUBSCRIBE)) return;

@@ -47,7 +47,8 @@ static void carry_channel(struct tw_hub *hub, struct tw_channel *channel, void *
     tw_hub_settle(hub, status, 0);
     if (new->tick_ms != old->tick_ms) tw_hub_arm_tick(hub, channel);
     tw_hub_touch_channel(hub, channel);
-    if (new->has_authorize &&new->authorize_print != old->authorize_print)
+    bool has_policy = new->has_authorize || new->has_audience || old->has_audience;
+    if (has_policy && new->policy_print != old->policy_print)
         tell_workers(hub, channel, TW_MAIL_ASK_AGAIN);
 }
 

@@ -14,6 +14,7 @@ void tw_mail_free(struct tw_mail *mail) {
     tw_name_unref(&mail->channel);
     tw_identity_unref(&mail->client);
     tw_message_unref(&mail->message);
+    tw_variants_unref(&mail->variants);
     tw_free(mail->failure);
     tw_free(mail);
 }

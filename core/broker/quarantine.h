@@ -14,10 +14,11 @@
 
 /* What a home does for a channel, as far as it needs the channel's hooks. */
 enum tw_quarantine_part {
-    TW_PART_PUBLISH,   /* authorize, transform, queue.key */
-    TW_PART_SUBSCRIBE, /* authorize, on_subscribe */
+    TW_PART_PUBLISH,   /* authorize, transform, queue.key, views */
+    TW_PART_SUBSCRIBE, /* authorize, audience, on_subscribe */
     TW_PART_UNSUBSCRIBE,
     TW_PART_TICK,
+    TW_PART_TIMER,
     TW_PART_STATE /* init, migrate; any other is its trial */
 };
 

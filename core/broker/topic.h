@@ -25,6 +25,8 @@ struct tw_sub {
     uint32_t queued;        /* entries in the client's data lane ... */
     uint32_t queued_bytes;  /* ... and the bytes of their frames */
     enum tw_sub_state state;
+    uint8_t class;  /* see audience.h; 0: none */
+    bool by_script; /* a handler subscribed it: authorize is not asked */
 };
 
 /* Bytes of frames that a batch holds at most, if it holds more than one. */
@@ -43,7 +45,7 @@ struct tw_topic {
     struct tw_name *name;      /* ref */
     char epoch[TW_EPOCH_SIZE]; /* of the channel that counts these subs */
     struct tw_queue_settings queue;
-    uint64_t dropped; /* not yet reported home */
+    uint64_t dropped, withheld; /* not yet reported home */
     struct tw_batch batch;
     struct tw_list dirty; /* in hub->dirty_topics: the batch is not empty */
     uint32_t count, capacity;

@@ -64,6 +64,7 @@ void tw_session_free(struct tw_session *session) {
     tw_session_give_place_back(session);
     tw_session_free_http(session);
     tw_ws_release(session->config->pool, &session->reader);
+    tw_name_unref(&session->channel);
     tw_buf_deinit(&session->input);
     tw_client_deinit(&session->client);
     tw_free(session);

@@ -226,7 +226,9 @@ void tw_session_handshake(struct tw_session *session, const struct tw_http_reque
     if (status != 0) {
         const char *why = status == -ENOMEM ? "out of memory" : "too many channels";
         refuse(session, &(struct refusal){503, why, 5, NULL});
+        return;
     }
+    session->channel = tw_name_ref(session->client.subs->name);
 }
 
 /* --- the home's answer --- */
@@ -234,8 +236,7 @@ void tw_session_handshake(struct tw_session *session, const struct tw_http_reque
 void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
                               const struct tw_mail *answer) {
     struct tw_session *session = (struct tw_session *)client; /* its first member */
-    (void)sub;
-    if (session->state != TW_SESSION_ASKING) return;
+    if (session->state != TW_SESSION_ASKING || sub->by_script) return;
     if (client->hub->is_draining) {
         tw_session_refuse_handshake(session, 1001, "the server is going away");
     } else if (answer->status == TW_ENOCHANNEL) {

@@ -31,7 +31,8 @@ struct tw_session {
     void *transport;
     struct tw_exchange *http;
     struct tw_ws_reader *reader;
-    struct tw_buf input; /* bytes that wait: the home is asked, or the client is paused */
+    struct tw_name *channel; /* ref: where its messages go */
+    struct tw_buf input;     /* bytes that wait: the home is asked, or the client is paused */
     enum tw_session_state state;
     bool has_place;       /* of hubs->admission */
     bool is_paused;       /* no reading until on_resume */

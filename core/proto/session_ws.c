@@ -70,7 +70,7 @@ static bool on_message(struct tw_session *session, const struct tw_ws_event *eve
         tw_session_close(client, 1011, "out of memory", true);
         return false;
     }
-    int status = tw_hub_publish(client->hub, client, client->subs->name, message, NULL);
+    int status = tw_hub_publish(client->hub, client, session->channel, message, NULL);
     if (status == TW_EAGAIN) session->is_paused = true;
     return status != TW_EAGAIN;
 }

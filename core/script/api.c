@@ -21,6 +21,8 @@ static int l_publish(lua_State *L);
 
 static const luaL_Reg functions[] = {{"now", l_now},
                                      {"publish", l_publish},
+                                     {"after", tw_timers_l_after},
+                                     {"cancel", tw_timers_l_cancel},
                                      {"file", tw_require_file},
                                      {"sha256", tw_api_sha256},
                                      {"hmac", tw_api_hmac},
@@ -82,8 +84,7 @@ static int l_publish(lua_State *L) {
     luaL_checktype(L, 1, LUA_TSTRING);
     luaL_checkany(L, 2);
     struct tw_str name = tw_text_at(L, 1);
-    luaL_argcheck(L, tw_channel_name_is_valid(name), 1,
-                  "a channel's name is 1 to 200 bytes of UTF-8 without '/' and control characters");
+    luaL_argcheck(L, tw_channel_name_is_valid(name), 1, tw_text_channel_name);
     tw_lua_effects_publish(L, "tidewire.publish", name, 2);
     return 0;
 }

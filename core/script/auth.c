@@ -1,11 +1,12 @@
-/* auth.c: the hook that decides who comes in. Fails closed: whatever is not clearly a yes is a no.
- */
+/* auth.c: the hooks that decide who comes in, and who stays when the token ends. Fails closed:
+ * whatever is not clearly a yes is a no. */
 #include <lauxlib.h>
 #include <math.h>
 
 #include "base/status.h"
 #include "base/utf8.h"
 #include "script/hooks.h"
+#include "script/lua_client.h"
 #include "script/lua_json.h"
 #include "script/text.h"
 
@@ -14,6 +15,12 @@ struct arguments {
     struct tw_auth *out;
 };
 
+struct expiry {
+    struct tw_identity *client;
+    double *expires;
+};
+
+static int expire_body(lua_State *L, struct tw_call *call);
 static int body(lua_State *L, struct tw_call *call);
 static void push_request(lua_State *L, const struct tw_auth_request *request);
 static void set_text(lua_State *L, const char *name, struct tw_str text);
@@ -32,6 +39,35 @@ int tw_script_auth(void *data, const struct tw_auth_request *request, struct tw_
     int status = tw_call_run(vm, &call);
     if (status != 0 && status != TW_EREFUSED) tw_auth_deinit(out);
     return status;
+}
+
+static int expire_body(lua_State *L, struct tw_call *call) {
+    const struct expiry *expiry = (const struct expiry *)call->data;
+    tw_call_push_function(L, call);
+    tw_lua_client_push(L, expiry->client);
+    lua_call(L, 1, 1);
+    if (lua_isnil(L, 1) || (lua_isboolean(L, 1) && !lua_toboolean(L, 1))) return TW_EREFUSED;
+    double at = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : NAN;
+    if (!isfinite(at)) {
+        char got[80];
+        tw_text_of_value(L, 1, got);
+        return luaL_error(L,
+                          "on_expire returned %s; return a time in unix seconds to let the client "
+                          "stay, or nil",
+                          got);
+    }
+    *expiry->expires = at;
+    return 0;
+}
+
+int tw_script_on_expire(void *data, struct tw_identity *client, double *expires,
+                        struct tw_failure *failure) {
+    struct tw_vm *vm = (struct tw_vm *)data;
+    if (!vm->on_expire) return TW_EREFUSED;
+    struct expiry expiry = {client, expires};
+    struct tw_call call = {
+        .hook = TW_HOOK_ON_EXPIRE, .body = expire_body, .data = &expiry, .failure = failure};
+    return tw_call_run(vm, &call);
 }
 
 static int body(lua_State *L, struct tw_call *call) {

@@ -64,6 +64,7 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
         fail(vm, call, result);
     vm->call = NULL;
     if (status < 0 && status != TW_EDROPPED && call->effects) {
+        tw_timers_drop_effects(vm, call->effects, effects);
         tw_effects_rewind(call->effects, effects);
     }
     if (vm->is_dead) {
@@ -80,6 +81,7 @@ static void bury(struct tw_vm *vm, struct tw_call *call) {
     struct tw_failure *failure = call->failure;
     vm->is_dead = true;
     vm->failures++;
+    tw_timers_forget_all(&vm->timers);
     vm->trace.length = 0;
     memset(failure, 0, sizeof *failure);
     tw_text_copy(failure->hook, sizeof failure->hook, tw_str_of(tw_hook_name(call->hook)));
@@ -130,6 +132,9 @@ bool tw_call_push_function(lua_State *L, const struct tw_call *call) {
 const char *tw_call_title(lua_State *L, const struct tw_call *call) {
     const char *hook = tw_hook_name(call->hook);
     if (!call->channel) return lua_pushfstring(L, "%s", hook);
+    if (call->hook == TW_HOOK_VIEWS)
+        return lua_pushfstring(L, "%s.%s of %s", hook, call->channel->definition->views[call->view],
+                               call->channel->name->text.data);
     return lua_pushfstring(L, "%s of %s", hook, call->channel->name->text.data);
 }
 
@@ -308,8 +313,10 @@ static int count_levels(lua_State *L) {
 
 static tw_ref function_of(const struct tw_vm *vm, const struct tw_call *call) {
     if (call->hook == TW_HOOK_AUTH) return vm->auth;
+    if (call->hook == TW_HOOK_ON_EXPIRE) return vm->on_expire;
     if (!call->channel || !call->channel->definition) return 0;
     size_t index = call->channel->definition->index;
     if (!TW_CHECK(index < vm->definition_count)) return 0;
+    if (call->hook == TW_HOOK_VIEWS) return vm->definitions[index].views[call->view];
     return vm->definitions[index].functions[call->hook];
 }

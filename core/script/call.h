@@ -15,6 +15,7 @@ struct tw_call {
     /* Returns 0 or a status; may raise. */
     int (*body)(lua_State *L, struct tw_call *call);
     void *data;                 /* the body's */
+    size_t view;                /* TW_HOOK_VIEWS: which one */
     struct tw_channel *channel; /* NULL: auth, load */
     struct tw_effects *effects; /* NULL: this hook cannot have any */
     struct tw_failure *failure; /* never NULL */

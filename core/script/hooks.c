@@ -7,6 +7,7 @@
 #include "script/hooks.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "base/status.h"
 #include "script/lua_channel.h"
@@ -19,7 +20,8 @@
 struct arguments {
     struct tw_identity *client;
     struct tw_message **message;
-    struct tw_buf *key;
+    struct tw_buf *key; /* or the class */
+    struct tw_message **out;
     enum tw_action action;
 };
 
@@ -86,6 +88,7 @@ static void script_close(void *data, struct tw_channel *channel) {
     struct tw_failure failure;
     struct tw_call call = {
         .hook = TW_HOOK_STATE, .body = drop_state_body, .channel = channel, .failure = &failure};
+    tw_timers_drop_channel((struct tw_vm *)data, channel);
     tw_call_run((struct tw_vm *)data, &call);
     channel->script = NULL;
 }
@@ -207,6 +210,75 @@ static int script_key(void *data, struct tw_channel *channel, struct tw_message 
     return tw_call_run(vm, &call);
 }
 
+/* --- audience and views --- */
+
+static int audience_body(lua_State *L, struct tw_call *call) {
+    static const char wanted[] = "the name of a class, or nil for none";
+    const struct arguments *arguments = (const struct arguments *)call->data;
+    tw_call_push_function(L, call);
+    tw_lua_client_push(L, arguments->client);
+    tw_lua_channel_push(L, call->channel);
+    lua_call(L, 2, LUA_MULTRET);
+    /* To have forgotten the return would show all of it to everybody. */
+    if (lua_gettop(L) == 0)
+        return luaL_error(L, "%s returned nothing; return %s", tw_call_title(L, call), wanted);
+    if (lua_isnil(L, 1)) return 0;
+    struct tw_str name = {NULL, 0};
+    if (lua_type(L, 1) == LUA_TSTRING) name = tw_text_at(L, 1);
+    if (name.length == 0 || name.length > TW_MAX_CLASS_NAME || memchr(name.data, 0, name.length))
+        return wrong_result(L, call, 1, wanted);
+    if (tw_buf_try_append(arguments->key, name.data, name.length) != 0)
+        return luaL_error(L, "not enough memory");
+    return 0;
+}
+
+static int script_audience(void *data, struct tw_channel *channel, struct tw_identity *client,
+                           struct tw_buf *class, struct tw_failure *failure) {
+    struct tw_vm *vm = (struct tw_vm *)data;
+    class->length = 0;
+    struct arguments arguments = {.client = client, .key = class};
+    struct tw_call call = {.hook = TW_HOOK_AUDIENCE,
+                           .body = audience_body,
+                           .data = &arguments,
+                           .channel = channel,
+                           .failure = failure};
+    return tw_call_run(vm, &call);
+}
+
+/* A message object of its own each time, so no view sees what another did. */
+static int view_body(lua_State *L, struct tw_call *call) {
+    static const char wanted[] = "the message, or nil to withhold it";
+    struct arguments *arguments = (struct arguments *)call->data;
+    tw_lua_message_push(L, *arguments->message, call->channel); /* stays at index 1 */
+    tw_call_push_function(L, call);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, LUA_MULTRET);
+    if (lua_gettop(L) == 1)
+        return luaL_error(L, "%s returned nothing; return %s", tw_call_title(L, call), wanted);
+    if (lua_isnil(L, 2)) return TW_EDROPPED;
+    if (!lua_rawequal(L, 1, 2)) return wrong_result(L, call, 2, wanted);
+    struct tw_message *result;
+    if (tw_lua_message_result(L, 1, &result) != 0) return luaL_error(L, "not enough memory");
+    *arguments->out = result == *arguments->message ? tw_message_ref(result) : result;
+    return 0;
+}
+
+static int script_view(void *data, struct tw_channel *channel, size_t view,
+                       struct tw_message *message, struct tw_message **out,
+                       struct tw_failure *failure) {
+    struct arguments arguments = {.message = &message, .out = out};
+    struct tw_call call = {.hook = TW_HOOK_VIEWS,
+                           .body = view_body,
+                           .data = &arguments,
+                           .view = view,
+                           .channel = channel,
+                           .failure = failure};
+    *out = NULL;
+    int status = tw_call_run((struct tw_vm *)data, &call);
+    if (status != 0) tw_message_unref(out); /* the guard may have struck behind the body */
+    return status;
+}
+
 /* --- what only has effects: on_subscribe, on_unsubscribe, tick --- */
 
 static int event_body(lua_State *L, struct tw_call *call) {
@@ -247,6 +319,22 @@ static int script_tick(void *vm, struct tw_channel *channel, struct tw_effects *
     return run_event((struct tw_vm *)vm, TW_HOOK_TICK, channel, NULL, effects, failure);
 }
 
+static void script_arm(void *vm, uint64_t timer, uint64_t at_ms) {
+    tw_timers_arm((struct tw_vm *)vm, timer, at_ms);
+}
+
+static void script_cancel(void *vm, uint64_t timer) {
+    tw_timers_cancel((struct tw_vm *)vm, timer);
+}
+
+static uint64_t script_next_timer_ms(const void *vm, struct tw_channel **channel) {
+    return tw_timers_next_ms((const struct tw_vm *)vm, channel);
+}
+
+static int script_run_timer(void *vm, struct tw_effects *effects, struct tw_failure *failure) {
+    return tw_timers_run((struct tw_vm *)vm, effects, failure);
+}
+
 static unsigned script_incarnation(const void *vm) {
     return ((const struct tw_vm *)vm)->incarnation;
 }
@@ -263,4 +351,11 @@ const struct tw_hooks tw_script_hooks = {
     .on_subscribe = script_on_subscribe,
     .on_unsubscribe = script_on_unsubscribe,
     .tick = script_tick,
+    .audience = script_audience,
+    .view = script_view,
+    .on_expire = tw_script_on_expire,
+    .arm = script_arm,
+    .cancel = script_cancel,
+    .next_timer_ms = script_next_timer_ms,
+    .run_timer = script_run_timer,
 };

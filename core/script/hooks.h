@@ -6,6 +6,8 @@
 
 int tw_script_auth(void *vm, const struct tw_auth_request *request, struct tw_auth *out,
                    struct tw_failure *failure);
+int tw_script_on_expire(void *vm, struct tw_identity *client, double *expires,
+                        struct tw_failure *failure);
 int tw_script_open(void *vm, struct tw_channel *channel, struct tw_effects *effects,
                    struct tw_failure *failure);
 int tw_script_carry(void *vm, void *from, unsigned from_number, struct tw_channel *channel,

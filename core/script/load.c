@@ -51,6 +51,7 @@ static bool run(struct loading *l, const char *file, int (*body)(lua_State *, st
 static int settings_body(lua_State *L, struct tw_call *call);
 static int list_body(lua_State *L, struct tw_call *call);
 static int auth_body(lua_State *L, struct tw_call *call);
+static void read_auth(struct loading *l, struct tw_reader *reader, int index, bool is_key);
 static int channel_body(lua_State *L, struct tw_call *call);
 static void read_channel(struct loading *l, lua_State *L, int index, const char *file,
                          const char *name);
@@ -321,15 +322,47 @@ static int auth_body(lua_State *L, struct tw_call *call) {
     } else {
         tw_require_push(L, tw_str_of(file));
     }
-    if (lua_isfunction(L, -1)) {
-        l->vm->auth = tw_vm_keep(L);
-        if (l->is_first) l->generation->has_auth = true;
-    } else if (only) {
-        tw_reader_expected(&reader, "auth", -1, "a function(request)");
-    } else {
-        tw_reader_expected(&reader, "", -1, "that the file returns a function(request)");
-    }
+    read_auth(l, &reader, lua_gettop(L), only != NULL);
     return 0;
+}
+
+/* A function, or a table of both. */
+static void read_auth(struct loading *l, struct tw_reader *reader, int index, bool is_key) {
+    static const char *const names[] = {"auth", "on_expire", NULL};
+    lua_State *L = reader->L;
+    struct tw_vm *vm = l->vm;
+    if (lua_isfunction(L, index)) {
+        vm->auth = tw_vm_keep(L);
+        if (l->is_first) l->generation->has_auth = true;
+        return;
+    }
+    if (!lua_istable(L, index)) {
+        tw_reader_expected(reader, is_key ? "auth" : "", index,
+                           is_key ? "a function(request), or a table with `auth`, `on_expire`"
+                                  : "that the file returns a function(request), or a table with "
+                                    "`auth` and `on_expire`");
+        return;
+    }
+    const char *path = is_key ? "auth" : "";
+    tw_reader_check_keys(reader, index, path, names);
+    lua_getfield(L, index, "auth");
+    if (!lua_isfunction(L, -1)) {
+        tw_reader_expected(reader, is_key ? "auth.auth" : "auth", lua_gettop(L),
+                           "a function(request)");
+        return;
+    }
+    vm->auth = tw_vm_keep(L);
+    lua_getfield(L, index, "on_expire");
+    bool has_on_expire = lua_isfunction(L, -1);
+    if (has_on_expire) {
+        vm->on_expire = tw_vm_keep(L);
+    } else if (!lua_isnil(L, -1)) {
+        tw_reader_expected(reader, is_key ? "auth.on_expire" : "on_expire", lua_gettop(L),
+                           "a function(client)");
+    }
+    if (!l->is_first) return;
+    l->generation->has_auth = true;
+    l->generation->has_on_expire = has_on_expire;
 }
 
 static int channel_body(lua_State *L, struct tw_call *call) {
@@ -363,14 +396,14 @@ static void read_channel(struct loading *l, lua_State *L, int index, const char 
         reader.prefix = prefix;
     }
     tw_read_definition(&reader, index, tw_str_of(name), &generation->settings.queue, l->is_first,
-                       found, l->vm->definitions[l->at].functions);
+                       found, &l->vm->definitions[l->at]);
     struct tw_definition *definition = &generation->definitions[l->at];
     if (l->is_first) {
         *definition = *found;
         *found = (struct tw_definition){0};
-        if (definition->has_authorize) {
+        if (definition->has_authorize || definition->has_audience) {
             size_t place = tw_source_find(l->source, tw_str_of(file));
-            definition->authorize_print = tw_source_print(l->source, place);
+            definition->policy_print = tw_source_print(l->source, place);
         }
         return;
     }
@@ -378,16 +411,18 @@ static void read_channel(struct loading *l, lua_State *L, int index, const char 
                    found->has_authorize == definition->has_authorize &&
                    found->has_transform == definition->has_transform &&
                    found->has_key == definition->has_key && found->publish == definition->publish &&
-                   found->tick_ms == definition->tick_ms;
+                   found->tick_ms == definition->tick_ms &&
+                   found->has_audience == definition->has_audience &&
+                   found->view_count == definition->view_count;
+    for (size_t i = 0; is_same && i < found->view_count; i++)
+        is_same = strcmp(found->views[i], definition->views[i]) == 0;
     if (!is_same) {
         tw_reader_error(&reader, "", "the definition is another one each time that it is loaded");
     }
 }
 
 static void forget_found(struct loading *l) {
-    tw_free(l->found.name);
-    tw_free(l->found.key_field);
-    l->found = (struct tw_definition){0};
+    tw_definition_deinit(&l->found);
 }
 
 /* Owned, or NULL. */

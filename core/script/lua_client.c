@@ -78,9 +78,35 @@ static int l_disconnect(lua_State *L) {
     return 0;
 }
 
+static struct tw_str check_channel(lua_State *L) {
+    luaL_checktype(L, 2, LUA_TSTRING);
+    struct tw_str name = tw_text_at(L, 2);
+    luaL_argcheck(L, tw_channel_name_is_valid(name), 2, tw_text_channel_name);
+    return name;
+}
+
+static int l_subscribe(lua_State *L) {
+    struct client *self = check(L);
+    struct tw_str name = check_channel(L);
+    tw_lua_effects_subscription(L, "client:subscribe", TW_EFFECT_SUBSCRIBE, self->identity, name);
+    return 0;
+}
+
+static int l_unsubscribe(lua_State *L) {
+    struct client *self = check(L);
+    struct tw_str name = check_channel(L);
+    tw_lua_effects_subscription(L, "client:unsubscribe", TW_EFFECT_UNSUBSCRIBE, self->identity,
+                                name);
+    return 0;
+}
+
 static const struct tw_field fields[] = {
     {"id", get_id}, {"user", get_user}, {"claims", get_claims}, {"ip", get_ip}, {NULL, NULL}};
-static const luaL_Reg methods[] = {{"send", l_send}, {"disconnect", l_disconnect}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"send", l_send},
+                                   {"disconnect", l_disconnect},
+                                   {"subscribe", l_subscribe},
+                                   {"unsubscribe", l_unsubscribe},
+                                   {NULL, NULL}};
 
 const struct tw_class tw_lua_client_class = {TW_CLASS_CLIENT, "client", fields, methods, NULL};
 

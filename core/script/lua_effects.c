@@ -7,29 +7,33 @@
 #include "broker/effects.h"
 #include "script/lua_json.h"
 
-static struct tw_call *check(lua_State *L, const char *what);
 static struct tw_str payload_of(lua_State *L, struct tw_call *call, int index);
-static void done(lua_State *L, int status);
 
 void tw_lua_effects_publish(lua_State *L, const char *what, struct tw_str channel, int index) {
-    struct tw_call *call = check(L, what);
+    struct tw_call *call = tw_lua_effects_call(L, what);
     struct tw_str payload = payload_of(L, call, index);
-    done(L, tw_effects_try_publish(call->effects, channel, payload, false));
+    tw_lua_effects_done(L, tw_effects_try_publish(call->effects, channel, payload, false));
 }
 
 void tw_lua_effects_send(lua_State *L, const char *what, struct tw_identity *client, int index) {
-    struct tw_call *call = check(L, what);
+    struct tw_call *call = tw_lua_effects_call(L, what);
     struct tw_str payload = payload_of(L, call, index);
-    done(L, tw_effects_try_send(call->effects, client, payload, false));
+    tw_lua_effects_done(L, tw_effects_try_send(call->effects, client, payload, false));
 }
 
 void tw_lua_effects_disconnect(lua_State *L, const char *what, struct tw_identity *client,
                                unsigned code, struct tw_str reason) {
-    struct tw_call *call = check(L, what);
-    done(L, tw_effects_try_disconnect(call->effects, client, code, reason));
+    struct tw_call *call = tw_lua_effects_call(L, what);
+    tw_lua_effects_done(L, tw_effects_try_disconnect(call->effects, client, code, reason));
 }
 
-static struct tw_call *check(lua_State *L, const char *what) {
+void tw_lua_effects_subscription(lua_State *L, const char *what, enum tw_effect_kind kind,
+                                 struct tw_identity *client, struct tw_str channel) {
+    struct tw_call *call = tw_lua_effects_call(L, what);
+    tw_lua_effects_done(L, tw_effects_try_subscription(call->effects, kind, client, channel));
+}
+
+struct tw_call *tw_lua_effects_call(lua_State *L, const char *what) {
     struct tw_call *call = tw_vm_of(L)->call;
     if (!call || call->hook == TW_HOOK_LOAD) {
         luaL_error(L, "%s: not while the app is loaded, only in a hook", what);
@@ -50,7 +54,7 @@ static struct tw_str payload_of(lua_State *L, struct tw_call *call, int index) {
     return payload;
 }
 
-static void done(lua_State *L, int status) {
+void tw_lua_effects_done(lua_State *L, int status) {
     if (status == TW_EFULL) {
         luaL_error(L, "more than %d effects in one handler", TW_MAX_EFFECTS);
     } else if (status < 0) {

@@ -11,4 +11,12 @@ void tw_lua_effects_send(lua_State *L, const char *what, struct tw_identity *cli
 void tw_lua_effects_disconnect(lua_State *L, const char *what, struct tw_identity *client,
                                unsigned code, struct tw_str reason);
 
+void tw_lua_effects_subscription(lua_State *L, const char *what, enum tw_effect_kind kind,
+                                 struct tw_identity *client, struct tw_str channel);
+
+/* What the above are made of: the running call, which can have effects (else raises); and raises
+ * what a tw_effects_try_* said. */
+struct tw_call *tw_lua_effects_call(lua_State *L, const char *what);
+void tw_lua_effects_done(lua_State *L, int status);
+
 #endif

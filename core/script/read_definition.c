@@ -5,10 +5,12 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/audience.h"
 #include "script/text.h"
 
 #define LONGEST 86400.0 /* seconds */
@@ -47,7 +49,7 @@ struct definition_reader {
     lua_State *L;
     int table;
     struct tw_definition *out;
-    tw_ref *functions;
+    struct tw_vm_definition *kept;
 };
 
 static char *take_text(struct definition_reader *d, struct tw_str text);
@@ -63,12 +65,15 @@ static bool read_function(struct definition_reader *d, int table, const char *ke
                           enum tw_hook hook);
 static void check_history(struct definition_reader *d, bool *is_used);
 static void warn_unused(struct definition_reader *d, bool is_first);
-static void refuse_audience(struct definition_reader *d);
+static void read_audience(struct definition_reader *d);
+static void read_views(struct definition_reader *d, int views);
+static void add_view(struct definition_reader *d, int name);
+static int compare_texts(const void *a, const void *b);
 
 void tw_read_definition(struct tw_reader *reader, int index, struct tw_str name,
                         const struct tw_queue_settings *queue, bool is_first,
-                        struct tw_definition *out, tw_ref functions[TW_HOOKS]) {
-    struct definition_reader d = {reader, reader->L, index, out, functions};
+                        struct tw_definition *out, struct tw_vm_definition *kept) {
+    struct definition_reader d = {reader, reader->L, index, out, kept};
     out->queue = *queue;
     out->name = tw_memdup(name.data, name.length);
     luaL_checkstack(d.L, 16, "definition");
@@ -90,8 +95,8 @@ void tw_read_definition(struct tw_reader *reader, int index, struct tw_str name,
     read_quarantine(&d);
     read_queue(&d);
     read_tick(&d);
+    read_audience(&d);
     warn_unused(&d, is_first);
-    refuse_audience(&d);
 }
 
 /* A copy; scripts choose its length. Owned. */
@@ -185,7 +190,7 @@ static void read_key(struct definition_reader *d, int index) {
     struct tw_str field;
     if (lua_isfunction(d->L, index)) {
         lua_pushvalue(d->L, index);
-        d->functions[TW_HOOK_KEY] = tw_vm_keep(d->L);
+        d->kept->functions[TW_HOOK_KEY] = tw_vm_keep(d->L);
         d->out->has_key = true;
     } else if (tw_reader_text(d->reader, "queue.key", index,
                               "the name of a field, or a function(message)", &field)) {
@@ -225,7 +230,7 @@ static bool read_function(struct definition_reader *d, int table, const char *ke
     int index = push(d, table, key);
     bool is_function = lua_isfunction(d->L, index);
     if (is_function) {
-        d->functions[hook] = tw_vm_keep(d->L);
+        d->kept->functions[hook] = tw_vm_keep(d->L);
         return true;
     }
     if (!lua_isnil(d->L, index)) tw_reader_expected(d->reader, path, index, "a function");
@@ -272,12 +277,58 @@ static void warn_unused(struct definition_reader *d, bool is_first) {
     }
 }
 
-/* To ignore these would show all of the data to everybody. */
-static void refuse_audience(struct definition_reader *d) {
-    static const char *const names[] = {"audience", "views"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        int index = push(d, d->table, names[i]);
-        if (!lua_isnil(d->L, index)) tw_reader_error(d->reader, names[i], "not supported yet");
-        lua_settop(d->L, index - 1);
+static void read_audience(struct definition_reader *d) {
+    d->out->has_audience = read_function(d, d->table, "audience", "audience", TW_HOOK_AUDIENCE);
+    int views = push(d, d->table, "views");
+    if (lua_istable(d->L, views)) {
+        read_views(d, views);
+        /* Nobody would be of any class, and all of the data be shown to everybody. */
+        if (!d->out->has_audience)
+            tw_reader_error(d->reader, "views", "without `audience` nobody is of any class");
+    } else if (!lua_isnil(d->L, views)) {
+        tw_reader_expected(d->reader, "views", views, "a table from classes to functions");
     }
+    lua_settop(d->L, views - 1);
+}
+
+/* In the order of their names, which is the same in each VM. */
+static void read_views(struct definition_reader *d, int views) {
+    struct tw_definition *out = d->out;
+    lua_pushnil(d->L);
+    while (lua_next(d->L, views)) {
+        add_view(d, lua_gettop(d->L) - 1);
+        lua_pop(d->L, 1);
+    }
+    if (out->view_count > 1) qsort(out->views, out->view_count, sizeof *out->views, compare_texts);
+    for (size_t i = 0; i < out->view_count; i++) {
+        push(d, views, out->views[i]);
+        d->kept->views[i] = tw_vm_keep(d->L);
+    }
+}
+
+/* `name`: where it stands, its value above. */
+static void add_view(struct definition_reader *d, int name) {
+    char path[TW_MAX_CLASS_NAME + 16];
+    struct tw_definition *out = d->out;
+    struct tw_str text = {NULL, 0};
+    if (lua_type(d->L, name) == LUA_TSTRING) text = tw_text_at(d->L, name);
+    if (text.length == 0 || text.length > TW_MAX_CLASS_NAME || memchr(text.data, 0, text.length)) {
+        tw_reader_expected(d->reader, "views", name,
+                           "names of classes, of 1 to 100 bytes, as keys");
+        return;
+    }
+    snprintf(path, sizeof path, "views.%.*s", TW_STR_ARG(text));
+    if (!lua_isfunction(d->L, name + 1)) {
+        tw_reader_expected(d->reader, path, name + 1, "a function(message)");
+    } else if (out->view_count == TW_MAX_VIEWS) {
+        tw_reader_error(d->reader, "views", "more than %d classes", TW_MAX_VIEWS);
+    } else {
+        if (!out->views) out->views = (char **)tw_alloc(TW_MAX_VIEWS * sizeof *out->views);
+        char *copy = take_text(d, text);
+        out->views[out->view_count++] = copy;
+    }
+}
+
+static int compare_texts(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }

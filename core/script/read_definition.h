@@ -8,11 +8,12 @@
 #include "script/vm.h"
 
 /* Reads the table at `index`. `name` is the default name; `queue` what broker.lua says about
- * queues. Both outputs are all zero at first and filled as far as possible; mistakes are reported.
- * `is_first`: warn of what has no effect yet (once per load, not once per VM). */
+ * queues. `out`, and the functions of `kept`, are all zero at first and filled as far as possible;
+ * mistakes are reported. `is_first`: warn of what has no effect yet (once per load, not once per
+ * VM). */
 void tw_read_definition(struct tw_reader *reader, int index, struct tw_str name,
                         const struct tw_queue_settings *queue, bool is_first,
-                        struct tw_definition *out, tw_ref functions[TW_HOOKS]);
+                        struct tw_definition *out, struct tw_vm_definition *kept);
 /* The path of each key, for tests and docs; ends with NULL. */
 extern const char *const tw_read_definition_paths[];
 

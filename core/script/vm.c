@@ -82,11 +82,14 @@ static void free_blocks(struct tw_vm *vm) {
 
 int tw_vm_restart(struct tw_vm *vm) {
     free_blocks(vm);
-    vm->auth = vm->app = vm->loaded = vm->tidewire = 0;
+    vm->auth = vm->on_expire = vm->app = vm->loaded = vm->tidewire = 0;
     vm->array_metatable = vm->trace_function = 0;
     memset(vm->classes, 0, sizeof vm->classes);
-    for (size_t i = 0; i < vm->definition_count; i++)
+    for (size_t i = 0; i < vm->definition_count; i++) {
         memset(vm->definitions[i].functions, 0, sizeof vm->definitions[i].functions);
+        memset(vm->definitions[i].views, 0, sizeof vm->definitions[i].views);
+    }
+    tw_timers_forget_all(&vm->timers);
     vm->rethrown = NULL;
     vm->collect_at = 0;
     tw_jwt_keys_free(&vm->jwt);
@@ -104,6 +107,7 @@ void tw_vm_free(struct tw_vm *vm) {
         tw_free(vm->definitions[i].key);
     }
     tw_free(vm->definitions);
+    tw_timers_deinit(&vm->timers);
     tw_free(vm->units);
     tw_buf_deinit(&vm->trace);
     tw_buf_deinit(&vm->keys);

@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "script/hook_stats.h"
 #include "script/script.h"
+#include "script/timers.h"
 
 struct tw_call;
 struct tw_jwt_keys;
@@ -33,6 +34,10 @@ struct tw_source;
     X(TW_HOOK_ON_UNSUBSCRIBE, "on_unsubscribe")                                                    \
     X(TW_HOOK_TICK, "tick")                                                                        \
     X(TW_HOOK_MIGRATE, "migrate")                                                                  \
+    X(TW_HOOK_AUDIENCE, "audience")                                                                \
+    X(TW_HOOK_VIEWS, "views")                                                                      \
+    X(TW_HOOK_ON_EXPIRE, "on_expire")                                                              \
+    X(TW_HOOK_AFTER, "after") /* a function that tidewire.after was given */                       \
     X(TW_HOOK_STATE, "state") /* the state is made, read or let go; none of the app's code runs */
 
 enum tw_hook {
@@ -57,6 +62,7 @@ struct tw_vm_definition {
     tw_ref functions[TW_HOOKS];
     bool is_init_deadly; /* it killed its VM; to run it in each new one would kill them all */
     struct tw_hook_stats *stats[TW_HOOKS]; /* owned; NULL: never called */
+    tw_ref views[TW_MAX_VIEWS]; /* as in the definition */
 };
 
 struct tw_vm {
@@ -79,7 +85,8 @@ struct tw_vm {
     size_t definition_count;
 
     /* In the registry. */
-    tw_ref auth, app, loaded, tidewire, array_metatable, trace_function, classes[TW_CLASSES];
+    tw_ref auth, on_expire, app, loaded, tidewire, array_metatable, trace_function,
+        classes[TW_CLASSES];
 
     const void *rethrown; /* an error that was traced already on its way out */
     struct tw_call *call; /* what runs now; NULL: nothing */
@@ -89,6 +96,8 @@ struct tw_vm {
     bool is_unborn;  /* lua_newstate is at work: allocations do not fail */
     bool is_loading; /* tidewire.file and require may read */
     bool is_mute;    /* print and tidewire.log say nothing: another VM's load said it already */
+
+    struct tw_timers timers;
 
     /* Space for one call at a time; here, so that an error in Lua cannot leak it. */
     struct tw_buf scratch, keys, trace;

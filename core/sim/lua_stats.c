@@ -9,17 +9,18 @@ static void set(lua_State *L, const char *name, double value) {
 }
 
 static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_channel *channel) {
-    uint64_t dropped = channel->dropped;
+    uint64_t dropped = channel->dropped, withheld = channel->withheld;
     for (unsigned i = 0; i < tw_sim_workers(sim); i++) {
         const struct tw_topic *topic =
             tw_map_get(&tw_sim_hub(sim, i)->topics, channel->name->hash, &channel->name->text);
-        if (topic) dropped += topic->dropped;
+        if (topic) dropped += topic->dropped, withheld += topic->withheld;
     }
     lua_pushlstring(L, channel->name->text.data, channel->name->text.length);
     lua_createtable(L, 0, 4);
     set(L, "subscribers", channel->subscribers);
     set(L, "offset", (double)channel->offset);
     set(L, "dropped", (double)dropped);
+    set(L, "withheld", (double)withheld);
     lua_pushstring(L, channel->epoch);
     lua_setfield(L, -2, "epoch");
     lua_pushboolean(L, tw_quarantine_is_on(&channel->quarantine));

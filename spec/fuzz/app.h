@@ -8,7 +8,7 @@
 #include "broker/hub.h"
 #include "fuzz.h"
 
-enum { MAX_HUBS = 4, LUCK = 8, MOST_EFFECTS = 100 };
+enum { MAX_HUBS = 4, LUCK = 8, MOST_EFFECTS = 100, MOST_TIMERS = 8 };
 
 /* Definitions, and channels that clients name: with and without one. */
 static const char *const fuzz_definitions[] = {"a", "b", "r:{x}"};
@@ -17,9 +17,17 @@ enum { DEFINITIONS = 3, CHANNELS = 5 };
 
 struct world;
 
+/* A timer of a script: a handler asked for it, and perhaps it was armed. */
+struct timer {
+    uint64_t number, at_ms; /* 0: free; not armed */
+    struct tw_channel *channel;
+};
+
 struct vm {
     struct world *world;
     struct tw_list states;
+    struct timer timers[MOST_TIMERS];
+    uint64_t timer_serial;
     unsigned number; /* of its generation */
 };
 
@@ -76,6 +84,60 @@ static int act(void *data, struct tw_identity *client, struct tw_effects *effect
     return is_bad ? TW_ESCRIPT : 0;
 }
 
+/* Perhaps with a timer, whose handler acts as well. */
+static int act_and_wait(void *data, struct tw_channel *channel, struct tw_identity *client,
+                        struct tw_effects *effects) {
+    struct vm *vm = (struct vm *)data;
+    int status = act(vm, client, effects);
+    unsigned luck = roll(vm->world);
+    struct timer *timer = &vm->timers[luck % MOST_TIMERS];
+    if (!(luck & 0x40) || timer->number != 0 || status != 0) return status;
+    if (vm->world->effects++ >= MOST_EFFECTS) return status;
+    *timer = (struct timer){.number = ++vm->timer_serial * MOST_TIMERS + luck % MOST_TIMERS,
+                            .channel = channel};
+    FUZZ_ASSERT(tw_effects_try_after(effects, timer->number, 1 + (luck & 0x3f)) == 0);
+    return status;
+}
+
+static struct timer *timer_of(void *vm, uint64_t number) {
+    struct timer *timer = &((struct vm *)vm)->timers[number % MOST_TIMERS];
+    return timer->number == number ? timer : NULL;
+}
+
+static struct timer *first_timer(const void *vm) {
+    struct timer *first = NULL;
+    for (unsigned i = 0; i < MOST_TIMERS; i++) {
+        struct timer *timer = &((struct vm *)(uintptr_t)vm)->timers[i];
+        if (timer->at_ms != 0 && (!first || timer->at_ms < first->at_ms)) first = timer;
+    }
+    return first;
+}
+
+static void hook_arm(void *vm, uint64_t number, uint64_t at_ms) {
+    struct timer *timer = timer_of(vm, number);
+    if (timer) timer->at_ms = at_ms;
+}
+
+static void hook_cancel(void *vm, uint64_t number) {
+    struct timer *timer = timer_of(vm, number);
+    if (timer) *timer = (struct timer){0};
+}
+
+static uint64_t hook_next_timer_ms(const void *vm, struct tw_channel **channel) {
+    const struct timer *first = first_timer(vm);
+    if (first && channel) *channel = first->channel;
+    return first ? first->at_ms : UINT64_MAX;
+}
+
+static int hook_run_timer(void *vm, struct tw_effects *effects, struct tw_failure *failure) {
+    struct timer *timer = first_timer(vm);
+    struct tw_channel *channel = timer->channel;
+    (void)failure;
+    *timer = (struct timer){0};
+    FUZZ_ASSERT(channel->script);
+    return effects ? act_and_wait(vm, channel, NULL, effects) : 0;
+}
+
 static void new_state(void *data, struct tw_channel *channel) {
     struct state *state = TW_NEW(struct state);
     state->vm = (struct vm *)data;
@@ -114,13 +176,17 @@ static int hook_open(void *vm, struct tw_channel *channel, struct tw_effects *ef
                      struct tw_failure *failure) {
     (void)failure;
     new_state(vm, channel);
-    return channel->definition->has_init ? act(vm, NULL, effects) : 0;
+    return channel->definition->has_init ? act_and_wait(vm, channel, NULL, effects) : 0;
 }
 
 static void hook_close(void *vm, struct tw_channel *channel) {
     FUZZ_ASSERT(vm_of(channel) == vm);
     free_state((struct state *)channel->script);
     channel->script = NULL;
+    for (unsigned i = 0; i < MOST_TIMERS; i++) {
+        struct timer *timer = &((struct vm *)vm)->timers[i];
+        if (timer->channel == channel) *timer = (struct timer){0};
+    }
 }
 
 static int hook_carry(void *vm, void *from, unsigned from_number, struct tw_channel *channel,
@@ -147,7 +213,7 @@ static int hook_transform(void *vm, struct tw_channel *channel, struct tw_identi
     (void)failure;
     FUZZ_ASSERT(vm_of(channel) == vm && channel->definition->has_transform);
     unsigned luck = roll(((struct vm *)vm)->world);
-    int status = act(vm, client, effects);
+    int status = act_and_wait(vm, channel, client, effects);
     if (status != 0 || (luck & 0x40)) return status ? status : TW_EDROPPED;
     if (luck & 0x20) {
         struct tw_str text = tw_message_text(*message);
@@ -172,12 +238,48 @@ static int hook_event(void *vm, struct tw_channel *channel, struct tw_identity *
                       struct tw_effects *effects, struct tw_failure *failure) {
     (void)failure;
     FUZZ_ASSERT(vm_of(channel) == vm);
-    return act(vm, client, effects);
+    return act_and_wait(vm, channel, client, effects);
 }
 
 static int hook_tick(void *vm, struct tw_channel *channel, struct tw_effects *effects,
                      struct tw_failure *failure) {
     return hook_event(vm, channel, NULL, effects, failure);
+}
+
+static int hook_audience(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                         struct tw_buf *class, struct tw_failure *failure) {
+    static const char *const names[] = {"", "v0", "v1", "x"};
+    (void)failure;
+    FUZZ_ASSERT(client && vm_of(channel) == vm && channel->definition->has_audience);
+    unsigned luck = roll(((struct vm *)vm)->world);
+    if (luck & 0x80) return TW_ESCRIPT;
+    tw_buf_print(class, "%s", names[luck % 4]);
+    return 0;
+}
+
+/* The message, or a copy of it: it must have the same place in the order. */
+static int hook_view(void *vm, struct tw_channel *channel, size_t view, struct tw_message *message,
+                     struct tw_message **out, struct tw_failure *failure) {
+    (void)failure;
+    FUZZ_ASSERT(vm_of(channel) == vm && view < channel->definition->view_count);
+    unsigned luck = roll(((struct vm *)vm)->world);
+    if (luck & 0x40) return luck & 0x80 ? TW_ESCRIPT : TW_EDROPPED;
+    *out = tw_message_ref(message);
+    if (!(luck & 0x20)) return 0;
+    tw_message_unref(out);
+    struct tw_str text = tw_message_text(message);
+    *out = tw_message_try_new(text.data, text.length, message->binary);
+    return 0;
+}
+
+static int hook_on_expire(void *vm, struct tw_identity *client, double *expires,
+                          struct tw_failure *failure) {
+    struct world *world = ((struct vm *)vm)->world;
+    unsigned luck = roll(world);
+    (void)failure;
+    FUZZ_ASSERT(client);
+    *expires = (double)((int64_t)world->now_ms + world->hubs.wall_offset_ms) / 1e3 + luck % 64 - 8;
+    return !(luck & 0x40) ? 0 : luck & 0x80 ? TW_ESCRIPT : TW_EREFUSED;
 }
 
 static unsigned hook_incarnation(const void *vm) {
@@ -195,7 +297,14 @@ static const struct tw_hooks fuzz_hooks = {.auth = hook_auth,
                                            .key = hook_key,
                                            .on_subscribe = hook_event,
                                            .on_unsubscribe = hook_event,
-                                           .tick = hook_tick};
+                                           .tick = hook_tick,
+                                           .audience = hook_audience,
+                                           .view = hook_view,
+                                           .on_expire = hook_on_expire,
+                                           .arm = hook_arm,
+                                           .cancel = hook_cancel,
+                                           .next_timer_ms = hook_next_timer_ms,
+                                           .run_timer = hook_run_timer};
 
 static inline void choose_luck(struct world *world, struct fuzz_input *input) {
     for (size_t i = 0; i < LUCK; i++)
@@ -220,7 +329,12 @@ static void define(struct tw_generation *generation, const char *name, struct fu
     out->has_on_unsubscribe = hooks & 16;
     out->has_init = hooks & 32;
     out->tick_ms = hooks & 64 ? 1000 : 0;
-    out->authorize_print = hooks >> 7;
+    out->policy_print = hooks >> 7;
+    if (!(hooks & 2) || !(hooks & 4)) return;
+    out->has_audience = true;
+    out->views = (char **)tw_alloc(2 * sizeof *out->views);
+    for (unsigned view = 0; view < 1 + (queue & 1u); view++)
+        out->views[out->view_count++] = tw_format("v%u", view);
 }
 
 /* Owned. Zeros: every definition, hardly any limit. */
@@ -238,6 +352,7 @@ static inline struct tw_generation *choose_generation(struct world *world,
     if (limits & 32) settings->limits.message_size = 200;
     if (limits & 64) settings->reject_with_close = true;
     if (limits & 128) settings->limits.connections_per_ip = 2;
+    generation->has_on_expire = missing & 0x80;
     generation->definitions =
         (struct tw_definition *)tw_alloc(DEFINITIONS * sizeof *generation->definitions);
     for (unsigned i = 0; i < DEFINITIONS; i++)

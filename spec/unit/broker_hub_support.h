@@ -31,7 +31,13 @@ struct script {
     int (*key)(struct tw_channel *, struct tw_message *, struct tw_buf *);
     int (*on_open)(struct tw_channel *, struct tw_effects *); /* init; also from carry if `fails` */
     int (*on_event)(struct tw_channel *, const char *event, struct tw_identity *,
-                    struct tw_effects *); /* subscribe, unsubscribe, tick, carry */
+                    struct tw_effects *); /* subscribe, unsubscribe, tick, carry, after */
+    int (*audience)(struct tw_identity *, struct tw_buf *class);
+    int (*view)(size_t view, struct tw_message *, struct tw_message **out);
+    int (*on_expire)(struct tw_identity *, double *expires);
+    uint64_t timer_ms; /* of the one timer there is; 0: none */
+    struct tw_channel *timer_channel;
+    unsigned audiences, views, expiries, cancels;
     unsigned opens, closes, carries, authorizes, subscribes, unsubscribes, ticks;
     unsigned carried_from; /* the number of the generation */
     unsigned gone;         /* expected: states that go with their VM, since their channel is gone */
@@ -134,6 +140,56 @@ static int hook_tick(void *vm, struct tw_channel *channel, struct tw_effects *ef
     return script.on_event ? script.on_event(channel, "tick", NULL, effects) : 0;
 }
 
+static int hook_audience(void *vm, struct tw_channel *channel, struct tw_identity *client,
+                         struct tw_buf *class, struct tw_failure *failure) {
+    (void)failure;
+    assert_ptr_equal(((struct fake_state *)channel->script)->vm, vm);
+    script.audiences++;
+    return script.audience ? script.audience(client, class) : 0;
+}
+
+static int hook_view(void *vm, struct tw_channel *channel, size_t view, struct tw_message *message,
+                     struct tw_message **out, struct tw_failure *failure) {
+    (void)vm, (void)failure;
+    assert_true(view < channel->definition->view_count && message->offset == channel->offset);
+    script.views++;
+    if (script.view) return script.view(view, message, out);
+    *out = tw_message_ref(message);
+    return 0;
+}
+
+static int hook_on_expire(void *vm, struct tw_identity *client, double *expires,
+                          struct tw_failure *failure) {
+    (void)vm, (void)failure;
+    script.expiries++;
+    return script.on_expire ? script.on_expire(client, expires) : TW_EREFUSED;
+}
+
+static void hook_arm(void *vm, uint64_t timer, uint64_t at_ms) {
+    (void)vm;
+    assert_int_equal(timer, 1);
+    script.timer_ms = at_ms;
+}
+
+static void hook_cancel(void *vm, uint64_t timer) {
+    (void)vm, (void)timer;
+    script.cancels++;
+    script.timer_ms = 0;
+}
+
+static uint64_t hook_next_timer_ms(const void *vm, struct tw_channel **channel) {
+    /* It lives where its channel does. */
+    bool is_here = script.timer_ms && ((struct fake_state *)script.timer_channel->script)->vm == vm;
+    if (is_here && channel) *channel = script.timer_channel;
+    return is_here ? script.timer_ms : UINT64_MAX;
+}
+
+static int hook_run_timer(void *vm, struct tw_effects *effects, struct tw_failure *failure) {
+    (void)vm, (void)failure;
+    script.timer_ms = 0;
+    return script.on_event && effects ? script.on_event(script.timer_channel, "after", NULL, effects) : 0;
+}
+
 static unsigned hook_incarnation(const void *vm) {
     (void)vm;
     return 0;
@@ -150,6 +206,13 @@ static const struct tw_hooks fake_hooks = {
     .on_subscribe = hook_on_subscribe,
     .on_unsubscribe = hook_on_unsubscribe,
     .tick = hook_tick,
+    .audience = hook_audience,
+    .view = hook_view,
+    .on_expire = hook_on_expire,
+    .arm = hook_arm,
+    .cancel = hook_cancel,
+    .next_timer_ms = hook_next_timer_ms,
+    .run_timer = hook_run_timer,
 };
 
 static const struct tw_dialect fake_dialect = {.name = "test", .encode = mark_frame};

@@ -124,7 +124,7 @@ static void a_changed_authorize_is_asked_again(unsigned workers) {
     unsigned asked = script.authorizes, odd = 0;
     struct tw_generation *next = generation_with(2, "market", "open");
     next->definitions[0].has_authorize = next->definitions[1].has_authorize = true;
-    next->definitions[0].authorize_print = 7;
+    next->definitions[0].policy_print = 7;
     script.authorize = refuse_odd;
     swap_all(&world, next);
     settle(&world);

@@ -23,7 +23,7 @@ static void a_channel_gets_its_files_name_and_the_queue_of_the_settings(void **s
     assert_int_equal(d->publish, TW_PUBLISH_NEVER);
     assert_false(d->is_pattern || d->has_key || d->has_authorize || d->has_transform ||
                  d->has_on_subscribe || d->has_on_unsubscribe || d->has_init);
-    assert_true(d->tick_ms == 0 && d->authorize_print == 0);
+    assert_true(d->tick_ms == 0 && d->policy_print == 0);
     app_deinit(&app);
 }
 
@@ -36,7 +36,8 @@ static void every_key_of_a_definition_is_read(void **state) {
              "return { name = 'room:{id}', history = { size = 5, ttl = 60 }, presence = true,\n"
              "  queue = { size = 2, overflow = 'conflate', key = 'symbol' },\n"
              "  publish = 'authorize', authorize = f, transform = f, init = f, on_subscribe = f,\n"
-             "  on_unsubscribe = f, tick = { every = 0.25, run = f }, migrate = f }");
+             "  on_unsubscribe = f, tick = { every = 0.25, run = f }, migrate = f,\n"
+             "  audience = f, views = { pro = f, free = f, ['a b'] = f } }");
     app_file(&app, "channels/b.lua", "return { publish = true, queue = { key = print } }");
     app_must_load(&app);
     const struct tw_definition *d = &app.generation->definitions[0];
@@ -47,7 +48,11 @@ static void every_key_of_a_definition_is_read(void **state) {
     assert_int_equal(d->queue.overflow, TW_CONFLATE);
     assert_int_equal(d->publish, TW_PUBLISH_ASK);
     assert_int_equal(d->tick_ms, 250);
-    assert_true(d->authorize_print != 0);
+    assert_true(d->policy_print != 0 && d->has_audience);
+    assert_int_equal(d->view_count, 3);
+    assert_string_equal(d->views[0], "a b");
+    assert_string_equal(d->views[1], "free");
+    assert_string_equal(d->views[2], "pro");
     assert_int_equal(d[1].index, 1);
     assert_true(d[1].has_key && !d[1].key_field);
     assert_int_equal(d[1].publish, TW_PUBLISH_ALWAYS);
@@ -84,8 +89,13 @@ static void wrong_definitions_say_what_is_expected(void **state) {
         {"history = 5", "history: expected a table { size =, ttl = }"},
         {"history = { ttl = 5 }", "history.size: expected a whole number"},
         {"presence = 1", "presence: expected true or false"},
-        {"audience = print", "audience: not supported yet"},
-        {"views = {}", "views: not supported yet"},
+        {"audience = 'free'", "audience: expected a function, got the text \"free\""},
+        {"audience = print, views = print", "views: expected a table from classes to functions"},
+        {"views = { free = print }", "views: without `audience` nobody is of any class"},
+        {"audience = print, views = { free = 5 }",
+         "views.free: expected a function(message), got 5"},
+        {"audience = print, views = { print }", "views: expected names of classes"},
+        {"audience = print, views = { [''] = print }", "views: expected names of classes"},
         {"migrate = 1", "migrate: expected a function"},
     };
     struct app app;
@@ -140,7 +150,8 @@ static void errors_have_file_and_line_and_do_not_hide_each_other(void **state) {
     app_file(&app, "transforms/bare.lua", "\n\nerror('bare', 0)");
     app_file(&app, "channels/h.lua", "\nreturn { transfrom = print }");
     app_must_fail(&app, "broker.lua", 2, "workers: expected");
-    assert_true(app_has_error(&app, "auth.lua", 0, "returns a function(request), got 5"));
+    assert_true(app_has_error(&app, "auth.lua", 0,
+                              "expected that the file returns a function(request), or a"));
     assert_true(app_has_error(&app, "channels/a.lua", 2, "unexpected symbol near '='"));
     assert_true(app_has_error(&app, "channels/b.lua", 3, "attempt to index local 'x'"));
     assert_true(app_has_error(&app, "transforms/broken.lua", 2, "unexpected symbol"));
@@ -176,7 +187,7 @@ static void a_single_file_is_an_app(void **state) {
     assert_null(strstr(strstr(logged, "hello") + 1, "hello")); /* said once, not per VM */
 
     app_file(&app, "app.lua", "return {\n  auth = 5,\n  chanels = {} }");
-    app_must_fail(&app, "app.lua", 2, "auth: expected a function(request), got 5");
+    app_must_fail(&app, "app.lua", 2, "auth: expected a function(request), or a table");
     assert_true(
         app_has_error(&app, "app.lua", 3, "chanels: unknown key; did you mean 'channels'?"));
     app_file(&app, "app.lua",
@@ -333,7 +344,7 @@ static void file_reads_inside_of_the_app_only(void **state) {
 static uint64_t print_of(struct app *app, const char *file, const char *text) {
     app_file(app, file, text);
     app_must_load(app);
-    return app->generation->definitions[0].authorize_print;
+    return app->generation->definitions[0].policy_print;
 }
 
 static void the_print_of_authorize_follows_what_it_depends_on(void **state) {

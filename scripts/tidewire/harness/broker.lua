@@ -11,8 +11,8 @@ function Broker:wait_connections(count, within)
   return self:wait(function() return self:stats().connections == count end, within)
 end
 
---- What is known of one channel: subscribers, offset, dropped, epoch, quarantined (then also until,
--- in unix seconds, and reason); nil while it does not exist.
+--- What is known of one channel: subscribers, offset, dropped, withheld, epoch, quarantined (then
+-- also until, in unix seconds, and reason); nil while it does not exist.
 function Broker:channel(name)
   return self:stats().channels[name]
 end

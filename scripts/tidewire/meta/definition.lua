@@ -9,6 +9,7 @@
 -- luacheck: push no max line length
 ---@alias tidewire.Authorize fun(client: tidewire.Client?, action: tidewire.Action, channel: tidewire.Channel): boolean?, string?
 ---@alias tidewire.Transform fun(message: tidewire.Message, channel: tidewire.Channel, client: tidewire.Client?): tidewire.Message?
+---@alias tidewire.Audience fun(client: tidewire.Client, channel: tidewire.Channel): string?
 -- luacheck: pop
 
 ---@class tidewire.Definition.Queue
@@ -47,10 +48,14 @@
 ---`transform`, once per publish: the message, or nil to drop it; to return nothing at all is an
 ---error. client is nil for the HTTP API and for scripts
 ---@field transform? tidewire.Transform
----`audience`: not supported yet: an error
----@field audience? any
----`views`: not supported yet: an error
----@field views? any
+---`audience`: of which class of listeners the client is, as `views` has them; nil: of none. Asked
+---when it subscribes, when the file changed in a reload, and when on_expire let it stay; an error, or
+---to return nothing at all, refuses the subscription. At most 64 classes listen to a channel
+---@field audience? tidewire.Audience
+---`views`: what a class hears instead of the transformed message: each runs once per publish, on a
+---message of its own, if anybody of the class listens. nil withholds the message from the class; so
+---does a view that fails. A class without a view hears all of the message: so does a misspelt one
+---@field views? table<string, fun(message: tidewire.Message): tidewire.Message?>
 ---`init`: when the state is new
 ---@field init? fun(channel: tidewire.Channel)
 ---`on_subscribe`
@@ -69,6 +74,14 @@
 ---What auth.lua returns: asked once per handshake. A table lets the client in; nil or false and a
 ---reason refuses it (401); anything else is an error and refuses it, too.
 ---@alias tidewire.Auth fun(request: tidewire.Request): tidewire.Identity?, string?
+
+---What auth.lua may return instead, as may `auth` in an app of one file.
+---@class tidewire.Policy
+---@field auth tidewire.Auth
+---Asked when a client's `expires` has come: another one, in the future, lets it stay, and
+---has authorize and audience of its channels asked again. nil, false, the past and errors close it
+---with 4401
+---@field on_expire? fun(client: tidewire.Client): number?
 
 ---@class tidewire.Request
 ---percent-decoded
@@ -90,5 +103,5 @@
 ---@field user? string
 ---names as keys, what JSON can hold; later client.claims
 ---@field claims? table
----unix seconds
+---unix seconds; then the client is closed with 4401, or on_expire is asked
 ---@field expires? number

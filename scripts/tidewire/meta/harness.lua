@@ -135,8 +135,8 @@ function broker:drain() end
 ---@return table
 function broker:stats() end
 
----What is known of one channel: subscribers, offset, dropped, epoch, quarantined (then also
----`until`, in unix seconds, and `reason`). nil while it does not exist.
+---What is known of one channel: subscribers, offset, dropped, withheld, epoch, quarantined (then
+---also `until`, in unix seconds, and `reason`). nil while it does not exist.
 ---@param name string
 ---@return table?
 function broker:channel(name) end

@@ -144,6 +144,6 @@
 
 ---An app that is one file returns its settings with these two beside them.
 ---@class tidewire.App: tidewire.Settings
----@field auth? tidewire.Auth
+---@field auth? tidewire.Auth|tidewire.Policy
 ---the key is the default name
 ---@field channels? table<string, tidewire.Definition>

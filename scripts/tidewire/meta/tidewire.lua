@@ -25,6 +25,20 @@ function tidewire.now() end
 ---@param data any what JSON can hold
 function tidewire.publish(name, data) end
 
+---Runs the function once, later, with the channel of the handler that asks, if that handler ends
+---well; it may do what a tick may. It is forgotten when the scripts are reloaded or thrown away (the
+---guard), and when the channel is closed. Raises in hooks that only decide, while the app is loaded,
+---and past 4096 that wait in one worker.
+---@param seconds number 0 to 86400; at least a millisecond passes
+---@param run fun(channel: tidewire.Channel)
+---@return integer id
+function tidewire.after(seconds, run) end
+
+---Forgets what `after` was to run, when the handler has ended well. Nothing happens if it ran, or
+---was forgotten. Raises as `after` does.
+---@param id integer as `after` returned it
+function tidewire.cancel(id) end
+
 ---The text of a file of the app. Only while the app is loaded: call it at the top of a file, not
 ---in a hook. Raises if it is not there, or not inside of the app's folder.
 ---@param path string relative to the app's folder
