@@ -91,7 +91,7 @@ struct tw_hooks {
     int (*view)(void *vm, struct tw_channel *channel, size_t view, struct tw_message *message,
                 struct tw_message **out, struct tw_failure *failure);
     /* The client's token ends: 0 with *expires, a new end in unix seconds; TW_EREFUSED, also
-     * without the hook; TW_ESCRIPT. */
+     * without the hook; TW_ESCRIPT. An end that is not at least a second away is a refusal, too. */
     int (*on_expire)(void *vm, struct tw_identity *client, double *expires,
                      struct tw_failure *failure);
     /* Timers. A handler makes one and asks by an effect to have it armed; who drops that effect

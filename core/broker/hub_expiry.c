@@ -8,6 +8,8 @@
 
 /* 285,000 years; what a double says beyond need not fit into 64 bits. */
 #define MAX_EXPIRY_MS 9e15
+/* A client that stays does so for this long: who returns the time that it is does not mean it. */
+#define LEAST_RENEWAL_MS 1000.0
 
 void tw_hub_arm_expiry(struct tw_hub *hub, struct tw_client *client, double expires) {
     double at_ms = ceil(expires * 1000.0) - (double)hub->hubs->wall_offset_ms;
@@ -23,7 +25,7 @@ static bool renew(struct tw_hub *hub, struct tw_client *client) {
     int status = hub->hubs->hooks->on_expire(hub->vm, client->identity, &expires, &failure);
     if (status == TW_ESCRIPT) hub->stats.hook_failures++;
     double now_ms = (double)((int64_t)hub->now_ms + hub->hubs->wall_offset_ms);
-    if (status != 0 || ceil(expires * 1000.0) <= now_ms) return false;
+    if (status != 0 || expires * 1000.0 < now_ms + LEAST_RENEWAL_MS) return false;
     tw_hub_arm_expiry(hub, client, expires);
     for (struct tw_sub *sub = client->subs; sub; sub = sub->next)
         tw_hub_ask_again(hub, sub);

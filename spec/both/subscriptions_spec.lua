@@ -377,7 +377,7 @@ describe("on_expire", function()
   end)
 
   for _, body in ipairs {
-    "", "return false", "return tidewire.now() - 1", "return tidewire.now()", "return 0",
+    "", "return false", "return tidewire.now() - 1", "return tidewire.now() + 0.9", "return 0",
   } do
     it("ends a client's stay: " .. body, function()
       local broker = start({ market = "return {}" }, nil, policy(body))

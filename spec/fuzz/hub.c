@@ -194,6 +194,21 @@ static const struct tw_channel *find_channel(const char *text) {
     return channel;
 }
 
+/* At rest each class is held by the subs that carry it, and by nobody else. */
+static void check_classes(const struct tw_channel *channel) {
+    uint32_t held[UINT8_MAX + 1] = {0};
+    for (unsigned i = 0; i < world.hubs.workers; i++) {
+        const struct tw_topic *topic = (const struct tw_topic *)tw_map_get(
+            &world.hub[i].topics, channel->name->hash, &channel->name->text);
+        for (uint32_t s = 0; topic && s < topic->count; s++)
+            held[topic->subs[s]->class]++;
+    }
+    for (unsigned i = 0; i < UINT8_MAX; i++) {
+        bool is_known = i < channel->audience.count;
+        FUZZ_ASSERT(held[i + 1] == (is_known ? channel->audience.classes[i].held : 0));
+    }
+}
+
 /* What topics still know, and how many subscribers they have: what is lost, for whatever reason. */
 static uint64_t check_topics(const struct tw_channel *channel) {
     uint64_t dropped = 0;
@@ -215,6 +230,7 @@ static void check_channel(unsigned index, bool is_exact) {
     const struct tw_channel *channel = find_channel(fuzz_channels[index]);
     uint64_t missing = 0;
     if (!channel) return;
+    check_classes(channel);
     uint64_t dropped = channel->dropped + channel->withheld + check_topics(channel);
     for (unsigned i = 0; i < MOST_PLAYERS; i++) {
         const struct track *track = &players[i].tracks[index];

@@ -128,6 +128,15 @@ static inline void check_rest(struct world *world) {
     }
 }
 
+/* Nobody is of any class. */
+static inline void check_audiences(const struct tw_hub *hub) {
+    const struct tw_channel *channel;
+    size_t at = 0;
+    while ((channel = (const struct tw_channel *)tw_map_next(&hub->channels, &at)))
+        for (unsigned i = 0; i < channel->audience.count; i++)
+            FUZZ_ASSERT(channel->audience.classes[i].held == 0);
+}
+
 /* All clients have left. */
 static inline void world_end(struct world *world) {
     world_settle(world);
@@ -141,6 +150,7 @@ static inline void world_end(struct world *world) {
         while ((channel = (struct tw_channel *)tw_map_next(&hub->channels, &at)))
             for (unsigned w = 0; w < world->hubs.workers; w++)
                 FUZZ_ASSERT(channel->subscribers == 0 && channel->per_worker[w] == 0);
+        check_audiences(hub);
         tw_hub_deinit(hub);
         if (world->vm[i]) {
             FUZZ_ASSERT(tw_list_is_empty(&world->vm[i]->states));

@@ -541,6 +541,8 @@ static inline void check_hub_is_empty(struct tw_hub *hub) {
         assert_int_equal(channel->subscribers, 0);
         for (unsigned i = 0; i < hub->hubs->workers; i++)
             assert_int_equal(channel->per_worker[i], 0);
+        for (unsigned i = 0; i < channel->audience.count; i++)
+            assert_int_equal(channel->audience.classes[i].held, 0);
     }
 }
 

@@ -78,9 +78,8 @@
 ---What auth.lua may return instead, as may `auth` in an app of one file.
 ---@class tidewire.Policy
 ---@field auth tidewire.Auth
----Asked when a client's `expires` has come: another one, in the future, lets it stay, and
----has authorize and audience of its channels asked again. nil, false, the past and errors close it
----with 4401
+---Asked when a client's `expires` has come: another one, at least a second away, lets it stay, and
+---has authorize and audience of its channels asked again. Anything else closes it with 4401
 ---@field on_expire? fun(client: tidewire.Client): number?
 
 ---@class tidewire.Request
