@@ -110,7 +110,8 @@ describe("an audience", function()
     ["fails"] = "if message.data.n == 2 then error 'oops' end return message",
     ["returns nothing"] = "if message.data.n == 2 then return end return message",
     ["returns something else"] = "if message.data.n == 2 then return {} end return message",
-    ["makes what is no JSON"] = "if message.data.n == 2 then message.data.f = print end return message",
+    ["makes what is no JSON"] =
+      "if message.data.n == 2 then message.data.f = print end return message",
     ["publishes, which it may not"] =
       "if message.data.n == 2 then tidewire.publish('market', 1) end return message",
     ["waits, which it may not"] =
@@ -232,7 +233,9 @@ describe("an audience", function()
             assert(client.user ~= "mallory")
             return client.user .. channel.params.id
           end,
-          views = { ["alice1"] = function(message) message.data = "for alice" return message end } }]],
+          views = {
+            alice1 = function(message) message.data = "for alice" return message end,
+          } }]],
     } })
     assert.refused_with(broker:connect("/ws/room:1", { token = "mallory" }), 403)
     local one = broker:connect("/ws/room:1", { token = "alice" })

@@ -186,6 +186,17 @@ static void a_single_file_is_an_app(void **state) {
     assert_true(was_logged("info script hello 1 nil true hook=load"));
     assert_null(strstr(strstr(logged, "hello") + 1, "hello")); /* said once, not per VM */
 
+    assert_false(app.generation->has_on_expire);
+    app_file(&app, "app.lua",
+             "return {\n  auth = {\n    auth = function() return {} end,\n"
+             "    on_expire = function() return nil end } }");
+    app_must_load(&app);
+    assert_true(app.generation->has_auth && app.generation->has_on_expire);
+    app_file(&app, "app.lua", "return {\n  auth = {\n    auth = print,\n    on_expre = print } }");
+    app_must_fail(&app, "app.lua", 4, "auth.on_expre: unknown key; did you mean 'on_expire'?");
+    app_file(&app, "app.lua", "return {\n  auth = {\n    on_expire = print } }");
+    app_must_fail(&app, "app.lua", 2, "auth.auth: expected a function(request), got nil");
+
     app_file(&app, "app.lua", "return {\n  auth = 5,\n  chanels = {} }");
     app_must_fail(&app, "app.lua", 2, "auth: expected a function(request), or a table");
     assert_true(

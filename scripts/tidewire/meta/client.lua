@@ -23,10 +23,10 @@ function client:send(data) end
 function client:disconnect(code, reason) end
 
 ---Subscribes the client, when the handler has ended well, to another channel; this one's payloads
----arrive on its socket, too, and what it publishes goes where it went before. The channel's authorize
----is not asked, its audience is. Nothing happens if it is subscribed already, or gone; past
----limits.channels_per_client, and for a channel that is not there, an error is logged. Raises as
----`send` does, and if the name cannot be a channel's.
+---arrive on its socket, too, and what it publishes goes where it went before. The channel's
+---authorize is not asked, its audience is. Nothing happens if it is subscribed already, or gone;
+---past limits.channels_per_client, and for a channel that is not there, an error is logged. Raises
+---as `send` does, and if the name cannot be a channel's.
 ---@param name string
 function client:subscribe(name) end
 

@@ -49,12 +49,13 @@
 ---error. client is nil for the HTTP API and for scripts
 ---@field transform? tidewire.Transform
 ---`audience`: of which class of listeners the client is, as `views` has them; nil: of none. Asked
----when it subscribes, when the file changed in a reload, and when on_expire let it stay; an error, or
----to return nothing at all, refuses the subscription. At most 64 classes listen to a channel
+---when it subscribes, when the file changed in a reload, and when on_expire let it stay; an error,
+---or to return nothing at all, refuses the subscription. At most 64 classes listen to a channel
 ---@field audience? tidewire.Audience
 ---`views`: what a class hears instead of the transformed message: each runs once per publish, on a
 ---message of its own, if anybody of the class listens. nil withholds the message from the class; so
----does a view that fails. A class without a view hears all of the message: so does a misspelt one
+---does a view that fails. A class without a view hears all of the message; so does one whose name
+---is misspelt here, as nobody can know
 ---@field views? table<string, fun(message: tidewire.Message): tidewire.Message?>
 ---`init`: when the state is new
 ---@field init? fun(channel: tidewire.Channel)

@@ -26,9 +26,10 @@ function tidewire.now() end
 function tidewire.publish(name, data) end
 
 ---Runs the function once, later, with the channel of the handler that asks, if that handler ends
----well; it may do what a tick may. It is forgotten when the scripts are reloaded or thrown away (the
----guard), and when the channel is closed. Raises in hooks that only decide, while the app is loaded,
----and past 4096 that wait in one worker.
+---well; it may do what a tick may. Those of the same time run in the order in which they were asked
+---for. It is forgotten when the scripts are reloaded or thrown away (the guard), and when the
+---channel is closed. Raises in hooks that only decide, while the app is loaded, and past 4096 that
+---wait in one worker.
 ---@param seconds number 0 to 86400; at least a millisecond passes
 ---@param run fun(channel: tidewire.Channel)
 ---@return integer id
