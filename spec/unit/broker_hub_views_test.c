@@ -190,6 +190,36 @@ static void a_reload_asks_again_and_lets_go(unsigned workers) {
 }
 WITH_1_AND_4(a_reload_asks_again_and_lets_go)
 
+/* "free" may be "basic" now: until they were asked, those who were of it hear nothing. */
+static void a_renamed_class_never_hears_all(void **state) {
+    (void)state;
+    struct world world;
+    struct fake *fakes[8];
+    world_begin(&world, 4, market_with_views(1, "free", NULL), 1000);
+    struct tw_name *name = tw_name_new(TW_STR("market"));
+    unsigned home = tw_hub_home(&world.hub[0], name);
+    tw_name_unref(&name);
+    for (unsigned i = 0; i < COUNT_OF(fakes); i++) { /* none of them at home */
+        fakes[i] = fake_join(&world, home + 1 + i % 3, 0);
+        subscribe(&world, fakes[i], "market");
+    }
+    swap_all(&world, market_with_views(2, "basic", NULL));
+    for (unsigned i = 0; i < 4; i++)
+        world.is_asleep[i] = i != home;
+    world.hub[home].now_ms = world.now_ms;
+    assert_int_equal(
+        tw_hub_publish_from_api(&world.hub[home], TW_STR("market"), message_of("12"), NULL), 0);
+    settle(&world);
+    memset(world.is_asleep, 0, sizeof world.is_asleep);
+    for (unsigned i = 0; i < 4; i++)
+        world.is_woken[i] = true;
+    settle(&world);
+    for (unsigned i = 0; i < COUNT_OF(fakes); i++)
+        assert_string_equal(fakes[i]->got, i % 2 ? "|12" : "");
+    assert_int_equal(script.views, 0);
+    world_end(&world);
+}
+
 static int renew_even(struct tw_identity *client, double *expires) {
     if (client->id % 2) return client->id % 3 ? TW_EREFUSED : TW_ESCRIPT;
     *expires = 1e9;
@@ -327,6 +357,7 @@ int main(void) {
         cmocka_unit_test(a_class_that_lost_its_view_hears_nothing),
         TESTS_1_AND_4(each_class_hears_its_own),
         TESTS_1_AND_4(a_reload_asks_again_and_lets_go),
+        cmocka_unit_test(a_renamed_class_never_hears_all),
         TESTS_1_AND_4(tokens_end_some_in_each_turn),
         TESTS_1_AND_4(a_handler_subscribes),
         TESTS_1_AND_4(a_timer_is_armed_runs_or_is_dropped),
