@@ -1,9 +1,11 @@
 /* reload_load.c: reloads under load, on the real binary: is anything lost, doubled or reordered,
- * and what becomes of the latency? Runs a broker of its own on loopback, in this order:
+ * and what becomes of the latency? Runs a broker of its own on loopback, and publishes at an even
+ * rate to all subscribers of one channel. In SLICES slices, so that what else the machine does hits
+ * both:
  *
- *   before   `seconds` of publishes at an even rate to all subscribers of one channel
- *   during   the same, with `reloads` changed versions of the channel's file, one each `every` ms
- *            (later if one takes longer), each asked for over HTTP
+ *   without  `seconds` of it
+ *   with     `reloads` changed versions of the channel's file, one each `every` ms (later if one
+ *            takes longer), each asked for over HTTP
  *
  * One publisher, which is a subscriber too. A message counts from the moment at which it was due,
  * not from when we came to send it. Prints a line for each phase and one for the whole; exits with
@@ -32,6 +34,7 @@
 #include "base/histogram.h"
 #include "base/mem.h"
 
+#define SLICES 10
 #define SECOND UINT64_C(1000000000)
 #define PATIENCE (60 * SECOND) /* for one reload, and for what is still to come at the end */
 
@@ -53,7 +56,7 @@ static struct subscriber *subscribers;
 static int epoll, admin = -1;
 static uint64_t begun_ns;
 static unsigned long sent, lost, again, older;
-static struct tw_histogram *latency;
+static struct tw_histogram *latency; /* of the phase */
 static struct tw_buf answer;
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...) {
@@ -262,6 +265,23 @@ static void step(void) {
 
 /* --- the phases --- */
 
+struct phase {
+    struct tw_histogram times;
+    uint64_t ns;
+    unsigned long messages;
+};
+
+static void begin(struct phase *phase) {
+    latency = &phase->times;
+    phase->ns -= now_ns();
+    phase->messages -= sent;
+}
+
+static void end(struct phase *phase) {
+    phase->ns += now_ns();
+    phase->messages += sent;
+}
+
 static bool has_answer(void) {
     static const char start[] = "HTTP/1.1 200";
     if (answer.length < sizeof start || !memmem(answer.data, answer.length, "}", 1)) return false;
@@ -283,14 +303,26 @@ static void reload(unsigned long version) {
     }
 }
 
-static void reload_all(void) {
+/* Of the versions, those from `from` to before `to`. */
+static void reload_some(unsigned long from, unsigned long to) {
     uint64_t next_ns = now_ns();
-    for (unsigned long i = 1; i <= options.reloads; i++) {
-        reload(i + 1);
+    for (unsigned long i = from; i < to; i++) {
+        reload(i + 2);
         next_ns += options.every_ms * 1000000;
         while (now_ns() < next_ns)
             step();
     }
+}
+
+static void run_slice(unsigned slice, struct phase *without, struct phase *with) {
+    uint64_t ends_ns = now_ns() + options.seconds * SECOND / SLICES;
+    begin(without);
+    while (now_ns() < ends_ns)
+        step();
+    end(without);
+    begin(with);
+    reload_some(options.reloads * slice / SLICES, options.reloads * (slice + 1) / SLICES);
+    end(with);
 }
 
 static void finish(void) {
@@ -305,12 +337,12 @@ static void finish(void) {
             step();
 }
 
-static void report(const char *phase, const struct tw_histogram *times, uint64_t since_ns,
-                   unsigned long since) {
-    double seconds = (double)(now_ns() - since_ns) / 1e9;
+static void report(const char *name, const struct phase *phase) {
+    double seconds = (double)phase->ns / 1e9;
+    const struct tw_histogram *times = &phase->times;
     printf("%s: seconds=%.2f deliveries_per_second=%.0f p50=%.3fms p99=%.3fms p99.9=%.3fms "
            "max=%.3fms\n",
-           phase, seconds, (double)((sent - since) * options.subscribers) / seconds,
+           name, seconds, (double)(phase->messages * options.subscribers) / seconds,
            ms(tw_histogram_quantile(times, 0.5)), ms(tw_histogram_quantile(times, 0.99)),
            ms(tw_histogram_quantile(times, 0.999)), ms(times->max));
 }
@@ -334,7 +366,7 @@ static void read_options(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    static struct tw_histogram before, during;
+    static struct phase without, with;
     read_options(argc, argv);
     start_broker();
     epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -344,18 +376,13 @@ int main(int argc, char **argv) {
     admin = dial(admin_port);
     watch(admin, NULL);
     begun_ns = now_ns();
-    latency = &before;
-    while (now_ns() < begun_ns + options.seconds * SECOND)
-        step();
-    report("before", &before, begun_ns, 0);
-    uint64_t since_ns = now_ns();
-    unsigned long since = sent;
-    latency = &during;
-    reload_all();
-    report("during", &during, since_ns, since);
+    for (unsigned slice = 0; slice < SLICES; slice++)
+        run_slice(slice, &without, &with);
     finish();
-    double ratio =
-        (double)tw_histogram_quantile(&during, 0.99) / (double)tw_histogram_quantile(&before, 0.99);
+    report("without", &without);
+    report("with", &with);
+    double ratio = (double)tw_histogram_quantile(&with.times, 0.99) /
+                   (double)tw_histogram_quantile(&without.times, 0.99);
     printf("reloads=%lu messages=%lu subscribers=%lu lost=%lu again=%lu older=%lu p99_ratio=%.2f\n",
            options.reloads, sent, options.subscribers, lost, again, older, ratio);
     stop_broker();
