@@ -4,13 +4,17 @@
  * Left out with intent: dofile, loadfile, io, os but for its clocks, package, debug, ffi, jit
  * (files, the process, bytecode, the VM's insides); string.dump (bytecode); newproxy (finalizers: a
  * VM is thrown away without running them); collectgarbage (the cap relies on the collector);
- * getfenv and setfenv. `load` takes text only. */
+ * getfenv and setfenv. `load` takes text only. What is left cannot be changed: see globals.h. Left
+ * in with intent: tostring and "%p" tell addresses, which help only who can corrupt memory already.
+ */
 #include "script/libs.h"
 
 #include <lauxlib.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <string.h>
+
+#include "script/globals.h"
 
 static const char *const globals[] = {
     "_G",       "_VERSION", "assert", "bit",    "coroutine",    "error",  "getmetatable",
@@ -83,6 +87,8 @@ static int load_text(lua_State *L) {
     if (has_env) {
         lua_pushvalue(L, 4);
         lua_setfenv(L, -2);
+    } else {
+        tw_globals_give_callers(L);
     }
     return 1;
 }

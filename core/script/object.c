@@ -119,6 +119,7 @@ static struct tw_object *check_any(lua_State *L, int index) {
     if (lua_type(L, index) != LUA_TUSERDATA) return NULL;
     struct tw_vm *vm = tw_vm_of(L);
     struct tw_object *object = (struct tw_object *)lua_touserdata(L, index);
+    if (!object->class) return NULL;
     if (object->serial != vm->serial || !vm->call) {
         luaL_error(L, "%s used after its handler ended", object->class->name);
     }

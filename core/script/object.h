@@ -14,7 +14,7 @@
 struct tw_class;
 
 struct tw_object {
-    const struct tw_class *class;
+    const struct tw_class *class; /* NULL: a library (globals.h) */
     uint64_t serial;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "script/globals.h"
 #include "script/source.h"
 #include "script/text.h"
 #include "script/where.h"
@@ -59,6 +60,7 @@ void tw_require_push(lua_State *L, struct tw_str path) {
     if (luaL_loadbufferx(L, text.data, text.length, lua_tostring(L, -1), "t") != 0) {
         raise_syntax(L, file->path);
     }
+    tw_globals_give(L);
     lua_remove(L, -2);
     push_unit(L, index);
     size_t depth = vm->unit_count;

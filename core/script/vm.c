@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "script/api.h"
 #include "script/call.h"
+#include "script/globals.h"
 #include "script/jwt_keys.h"
 #include "script/libs.h"
 #include "script/object.h"
@@ -83,7 +84,7 @@ static void free_blocks(struct tw_vm *vm) {
 int tw_vm_restart(struct tw_vm *vm) {
     free_blocks(vm);
     vm->auth = vm->on_expire = vm->app = vm->loaded = vm->tidewire = 0;
-    vm->array_metatable = vm->trace_function = 0;
+    vm->globals = vm->array_metatable = vm->trace_function = 0;
     memset(vm->classes, 0, sizeof vm->classes);
     for (size_t i = 0; i < vm->definition_count; i++) {
         memset(vm->definitions[i].functions, 0, sizeof vm->definitions[i].functions);
@@ -211,6 +212,7 @@ static int set_up(lua_State *L) {
     tw_libs_open(L, how->jit);
     tw_object_open(L);
     tw_api_open(L);
+    tw_globals_seal(L);
     lua_pushcfunction(L, tw_call_trace);
     how->slots[TW_SLOT_TRACE] = tw_vm_of(L)->trace_function = tw_vm_keep(L);
     lua_pushcfunction(L, tw_call_enter);

@@ -87,6 +87,7 @@ struct tw_vm {
     /* In the registry. */
     tw_ref auth, on_expire, app, loaded, tidewire, array_metatable, trace_function,
         classes[TW_CLASSES];
+    tw_ref globals; /* the metatable of each file's; see globals.h */
 
     const void *rethrown; /* an error that was traced already on its way out */
     struct tw_call *call; /* what runs now; NULL: nothing */
