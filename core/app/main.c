@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "app/bench.h"
+#include "app/check.h"
 #include "app/options.h"
 #include "app/specs.h"
 
@@ -51,6 +52,9 @@ int main(int argc, char **argv) {
         switch (options.command) {
         case TW_COMMAND_RUN:
             code = run(&options);
+            break;
+        case TW_COMMAND_CHECK:
+            code = tw_check_app(&options.broker, options.json, options.strict, stdout);
             break;
         case TW_COMMAND_TEST:
             code = tw_run_specs(options.broker.app, options.rest);

@@ -9,13 +9,17 @@
 #include "base/status.h"
 #include "base/str.h"
 
-static const char *const commands[] = {"run", "test", "bench", "version", "help", NULL};
+static const char *const commands[] = {"run",     "check", "test", "bench",
+                                       "version", "help",  NULL};
 static const char *const run_options[] = {"-D",         "--admin", "--admin-key", "--log-level",
                                           "--no-watch", "--help",  NULL};
+static const char *const check_options[] = {"-D", "--json", "--strict", "--help", NULL};
 
 void tw_options_help(FILE *out) {
     fputs(
         "usage: tidewire run [APP] [options]   serve an app (a folder, or one Lua file)\n"
+        "       tidewire check [APP] [options]   say what is wrong with an app; exit code 1 if it\n"
+        "                                        would not load\n"
         "       tidewire test [APP] [busted's options and files]   run the specs in APP/spec\n"
         "       tidewire bench WORKLOAD URL [options]   put load on a server (bench --help)\n"
         "       tidewire version\n"
@@ -27,6 +31,11 @@ void tw_options_help(FILE *out) {
         "  --admin-key KEY     its bearer token (default: the environment's TIDEWIRE_ADMIN_KEY)\n"
         "  --log-level LEVEL   error, warn, info or debug (default info)\n"
         "  --no-watch          do not reload when files change\n"
+        "\n"
+        "options of check:\n"
+        "  -D KEY=VALUE        as above\n"
+        "  --json              for programs\n"
+        "  --strict            exit code 1 for warnings, too\n"
         "\n"
         "Without APP the built-in default app runs. SIGHUP reloads, SIGTERM drains and stops.\n",
         out);
@@ -73,7 +82,14 @@ static int set_level(const char *name, FILE *err) {
     return 0;
 }
 
-static int parse_option(struct tw_options *options, char ***arg, FILE *err) {
+static bool is_among(const char *name, const char *const *known) {
+    while (*known && strcmp(*known, name) != 0)
+        known++;
+    return *known != NULL;
+}
+
+static int parse_option(struct tw_options *options, char ***arg, const char *const *known,
+                        FILE *err) {
     char *text = **arg;
     if (strncmp(text, "-D", 2) == 0) {
         const char *value = value_of("-D", text[2] ? text + 2 : NULL, arg, err);
@@ -85,6 +101,12 @@ static int parse_option(struct tw_options *options, char ***arg, FILE *err) {
     int status = 0;
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         options->command = TW_COMMAND_HELP;
+    } else if (!is_among(name, known)) {
+        status = unknown(err, "option", name, known);
+    } else if (strcmp(name, "--json") == 0) {
+        options->json = true;
+    } else if (strcmp(name, "--strict") == 0) {
+        options->strict = true;
     } else if (strcmp(name, "--no-watch") == 0) {
         options->broker.watch = 0;
     } else if (strcmp(name, "--admin") == 0) {
@@ -96,20 +118,21 @@ static int parse_option(struct tw_options *options, char ***arg, FILE *err) {
     } else if (strcmp(name, "--log-level") == 0) {
         value = value_of(name, given, arg, err);
         status = value ? set_level(value, err) : TW_EUSAGE;
-    } else {
-        status = unknown(err, "option", name, run_options);
     }
     tw_free(name);
     return status;
 }
 
-static int parse_run(struct tw_options *options, char **arg, FILE *err) {
+/* `arg` is the command; one app and options follow. */
+static int parse_app(struct tw_options *options, char **arg, const char *const *known, FILE *err) {
+    const char *command = *arg++;
     for (; *arg; arg++) {
         if ((*arg)[0] == '-' && (*arg)[1]) {
-            int status = parse_option(options, &arg, err);
+            int status = parse_option(options, &arg, known, err);
             if (status != 0) return status;
         } else if (options->broker.app) {
-            fprintf(err, "tidewire: run takes one app; got %s and %s\n", options->broker.app, *arg);
+            fprintf(err, "tidewire: %s takes one app; got %s and %s\n", command,
+                    options->broker.app, *arg);
             return TW_EUSAGE;
         } else {
             options->broker.app = *arg;
@@ -129,7 +152,11 @@ int tw_options_parse(struct tw_options *options, int argc, char **argv, FILE *er
     const char *command = argv[1];
     if (strcmp(command, "run") == 0) {
         options->command = TW_COMMAND_RUN;
-        return parse_run(options, argv + 2, err);
+        return parse_app(options, argv + 1, run_options, err);
+    }
+    if (strcmp(command, "check") == 0) {
+        options->command = TW_COMMAND_CHECK;
+        return parse_app(options, argv + 1, check_options, err);
     }
     if (strcmp(command, "test") == 0) {
         options->command = TW_COMMAND_TEST;

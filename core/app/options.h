@@ -2,12 +2,14 @@
 #ifndef TW_APP_OPTIONS_H
 #define TW_APP_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "tidewire/tidewire.h"
 
 enum tw_command {
     TW_COMMAND_RUN,
+    TW_COMMAND_CHECK,
     TW_COMMAND_TEST,
     TW_COMMAND_BENCH,
     TW_COMMAND_VERSION,
@@ -18,6 +20,7 @@ struct tw_options {
     enum tw_command command;
     struct tidewire_options broker; /* texts borrow from argv and the environment */
     const char **overrides;         /* owned */
+    bool json, strict;              /* of check */
     char **rest;                    /* of test and bench: their own arguments, ended by NULL */
 };
 

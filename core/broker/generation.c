@@ -36,10 +36,22 @@ void tw_generation_unref(struct tw_generation **slot) {
     if (atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < generation->definition_count; i++)
         tw_definition_deinit(&generation->definitions[i]);
+    for (size_t i = 0; i < generation->given_count; i++) {
+        tw_free(generation->given[i].path);
+        tw_free(generation->given[i].value);
+    }
+    tw_free(generation->given);
     tw_free(generation->definitions);
     tw_free(generation->public_dir);
     tw_settings_deinit(&generation->settings);
     tw_free(generation);
+}
+
+void tw_generation_note(struct tw_generation *generation, const char *path, struct tw_str value) {
+    generation->given = (struct tw_given *)tw_realloc(
+        generation->given, (generation->given_count + 1) * sizeof *generation->given);
+    generation->given[generation->given_count++] = (struct tw_given){
+        .path = tw_memdup(path, strlen(path)), .value = tw_memdup(value.data, value.length)};
 }
 
 /* The literal text that `pattern` begins with. */

@@ -43,10 +43,18 @@ struct tw_definition {
     size_t view_count;
 };
 
+/* A setting that differs from its default. */
+struct tw_given {
+    char *path;  /* "limits.messages.rate" */
+    char *value; /* as JSON */
+};
+
 struct tw_generation {
     atomic_uint refs;
     unsigned number; /* 1, 2, 3 ... */
     struct tw_settings settings;
+    struct tw_given *given; /* for people to read */
+    size_t given_count;
     struct tw_definition *definitions;
     size_t definition_count;
     bool has_auth, has_on_expire;
@@ -61,6 +69,8 @@ void tw_definition_deinit(struct tw_definition *definition);
 struct tw_generation *tw_generation_new(unsigned number);
 struct tw_generation *tw_generation_ref(struct tw_generation *generation);
 void tw_generation_unref(struct tw_generation **generation);
+/* While it is built: notes a setting that differs. Copies. */
+void tw_generation_note(struct tw_generation *generation, const char *path, struct tw_str value);
 
 struct tw_param {
     struct tw_str name, value; /* borrow from the definition and from the matched name */

@@ -52,5 +52,6 @@ static int compare(const void *a, const void *b) {
                                *y = (const struct tw_load_error *)b;
     int order = strcmp(x->file, y->file);
     if (order == 0) order = (x->line > y->line) - (x->line < y->line);
+    if (order == 0) order = (x->column > y->column) - (x->column < y->column);
     return order ? order : strcmp(x->message, y->message);
 }

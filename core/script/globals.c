@@ -128,7 +128,7 @@ static int on_global(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(1));
     if (!lua_isnil(L, -1)) {
-        return luaL_error(L, "%s is built in and cannot be set; was 'local' forgotten?",
+        return luaL_error(L, "'%s' is built in and cannot be set; was 'local' forgotten?",
                           lua_tostring(L, 2));
     }
     lua_settop(L, 3);

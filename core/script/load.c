@@ -275,6 +275,7 @@ static int settings_body(lua_State *L, struct tw_call *call) {
     }
     struct tw_reader reader = reader_of(l, L, file);
     reader.app = l->app;
+    reader.generation = l->generation;
     if (lua_istable(L, 1)) tw_read_overrides(&reader, 1);
     tw_read_settings(&reader, 1, only != NULL, &l->generation->settings);
     return 0;

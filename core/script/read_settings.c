@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "script/lua_json.h"
 #include "script/text.h"
 
 enum kind {
@@ -37,6 +38,7 @@ struct field {
 enum { MOST_CHILDREN = 32, NAME_SIZE = 32, PATH_SIZE = 120, MOST_WORKERS = 256 };
 
 #define AT(member) offsetof(struct tw_settings, member)
+#define DEFAULT_LISTEN "127.0.0.1:8080" /* when the list is empty */
 #define MOST_UINT32 4294967295.0
 #define DAY 86400.0
 #define GIB 1073741824.0
@@ -97,6 +99,9 @@ static void add_child(struct children *out, const char *name, size_t length);
 static const struct field *find_field(const char *path);
 static void read_field(struct tw_reader *reader, const struct field *field, int index,
                        struct tw_settings *out);
+static void read_noting(struct tw_reader *reader, const struct field *field, int index,
+                        struct tw_settings *out);
+static int to_json(lua_State *L);
 static void read_workers(struct tw_reader *reader, int index, struct tw_settings *out);
 static unsigned online_cpus(void);
 static void complete_rate(struct tw_rate *rate);
@@ -109,7 +114,7 @@ void tw_read_settings(struct tw_reader *reader, int index, bool is_app, struct t
     }
     read_table(reader, index, "", is_app, out);
     if (out->listen_count == 0) {
-        tw_read_add_text(&out->listen, &out->listen_count, TW_STR("127.0.0.1:8080"));
+        tw_read_add_text(&out->listen, &out->listen_count, TW_STR(DEFAULT_LISTEN));
     }
     complete_rate(&out->limits.handshakes_per_ip);
     complete_rate(&out->limits.messages);
@@ -142,7 +147,7 @@ static void read_table(struct tw_reader *reader, int index, const char *path, bo
         if (lua_isnil(L, value)) {
             /* the default stays */
         } else if (field) {
-            read_field(reader, field, value, out);
+            read_noting(reader, field, value, out);
         } else if (lua_istable(L, value)) {
             read_table(reader, value, full, false, out);
         } else {
@@ -232,6 +237,30 @@ static void read_field(struct tw_reader *reader, const struct field *field, int 
         tw_read_env(reader, index, out);
         break;
     }
+}
+
+/* Whatever its kind: if reading it changed anything, it differs from the default. */
+static void read_noting(struct tw_reader *reader, const struct field *field, int index,
+                        struct tw_settings *out) {
+    unsigned char before[sizeof *out];
+    size_t found = reader->found;
+    memcpy(before, out, sizeof before);
+    read_field(reader, field, index, out);
+    if (!reader->generation || reader->found != found) return;
+    if (memcmp(before, (const void *)out, sizeof before) == 0) return;
+    lua_pushcfunction(reader->L, to_json);
+    lua_pushvalue(reader->L, index);
+    bool is_json = lua_pcall(reader->L, 1, 1, 0) == 0; /* a path need not be UTF-8 */
+    struct tw_str text = is_json ? tw_text_at(reader->L, -1) : TW_STR("\"?\"");
+    bool is_default = field->kind == LISTEN && tw_str_eq(text, TW_STR("\"" DEFAULT_LISTEN "\""));
+    if (!is_default) tw_generation_note(reader->generation, field->path, text);
+    lua_pop(reader->L, 1);
+}
+
+static int to_json(lua_State *L) {
+    struct tw_str text = tw_lua_json_text(L, 1, "value");
+    lua_pushlstring(L, text.data, text.length);
+    return 1;
 }
 
 static void read_workers(struct tw_reader *reader, int index, struct tw_settings *out) {

@@ -18,7 +18,8 @@ struct tw_reader {
     struct tw_str text;       /* of the file, to find lines in */
     const char *prefix;       /* in front of paths when looking for lines: "channels.market." */
     const struct tw_app *app; /* for overrides; may be NULL */
-    size_t found;             /* errors of this reader */
+    struct tw_generation *generation; /* notes the settings that differ; may be NULL */
+    size_t found;                     /* errors of this reader */
 };
 
 /* "heartbeat.interval: expected ..." */
@@ -46,7 +47,5 @@ bool tw_reader_choice(struct tw_reader *reader, const char *path, int index,
 /* A list: a table with the keys 1..n and no others. */
 bool tw_reader_list(struct tw_reader *reader, const char *path, int index, const char *what,
                     size_t *count);
-
-extern const char *const tw_reader_overflows[]; /* as enum tw_overflow */
 
 #endif

@@ -17,6 +17,7 @@ struct tw_vm;
 struct tw_load_error {
     char *file; /* relative to the app: "channels/market.lua" */
     int line;   /* 0: not known */
+    int column; /* 0: not known, as after tw_app_load; see tw_load_error_column */
     char *message;
 };
 
@@ -58,6 +59,21 @@ size_t tw_vm_memory(const struct tw_vm *vm);
  * minutes. */
 struct tw_hook_counts tw_vm_hook_counts(const struct tw_vm *vm);
 struct tw_hook_counts tw_vm_recent_hook_counts(const struct tw_vm *vm);
+/* For people: the file that definition `i` of a loaded app stands in, and whether it has hook
+ * number `hook`, from 0; *name is that hook's, NULL behind the last. */
+const char *tw_vm_definition_file(const struct tw_vm *vm, size_t i);
+bool tw_vm_definition_has(const struct tw_vm *vm, size_t i, unsigned hook, const char **name);
+/* What may be wrong with a loaded app, found by looking at its files, with scripts_dir's
+ * tidewire.check: globals written, hooks that return nothing, patterns that backtrack. 0, or
+ * TW_ESCRIPT with *why an owned text: it could not look. Runs nothing of the app. */
+int tw_vm_lint(struct tw_vm *vm, const char *scripts_dir, struct tw_load_errors *warnings,
+               char **why);
+/* The names of enum tw_overflow; ends with NULL. */
+extern const char *const tw_reader_overflows[];
+/* The line of the file's `text` that an error is on (empty if there is none), the column on it, and
+ * the length of the word there: see script/where.h. */
+int tw_load_error_column(const struct tw_load_error *error, struct tw_str text, struct tw_str *line,
+                         int *length);
 
 /* Implements broker/hooks.h; `vm` is a struct tw_vm. */
 extern const struct tw_hooks tw_script_hooks;

@@ -2,9 +2,9 @@
 
 ---The module; also a global. `local tidewire = require "tidewire"`
 ---
----It and Lua's own libraries (string, table, math, bit, os.clock/date/time, coroutine) are read-only, and
----no tables: `pairs(string)` raises. Each file has globals of its own; builtin names cannot be set.
----`load` takes text only; what it loads has the globals of the file that calls it.
+---It and Lua's own libraries (string, table, math, bit, os.clock/date/time, coroutine) are
+---read-only, and no tables: `pairs(string)` raises. Each file has globals of its own; builtin names
+---cannot be set. `load` takes text only; what it loads has the globals of the file that calls it.
 ---@class tidewire
 local tidewire = {}
 
