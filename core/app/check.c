@@ -45,7 +45,8 @@ int tw_check_app(const struct tidewire_options *options, bool as_json, bool is_s
     tw_log_set_level(TW_LOG_WARN); /* what files print is not asked for here */
     bool is_ok = tw_app_load(&check.app, 1, 0, &check.generation, &check.vms, &check.vm_count,
                              &check.errors) == 0;
-    if (is_ok && tw_vm_lint(check.vms[0], check.app.scripts_dir, &check.warnings, &why) != 0) {
+    if (check.vm_count > 0 &&
+        tw_vm_lint(check.vms[0], check.app.scripts_dir, &check.warnings, &why) != 0) {
         fprintf(stderr, "tidewire: cannot look for warnings: %s\n", why);
         is_ok = false;
     }
