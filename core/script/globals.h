@@ -1,12 +1,12 @@
 /* globals.h: what a file of the app finds under names that it did not declare, and cannot change.
  *
- *   a file's globals   a table of its own; reads go on to the builtins, new names stay with the
- * file the builtins       one table per VM (LUA_GLOBALSINDEX) that no script ever gets hold of a
- * library          `string`, `tidewire.json`, ...: an empty userdata in front of the real table
+ *   a file's globals  a table of its own; reads go on to the builtins, new names stay with the file
+ *   the builtins      one table per VM (LUA_GLOBALSINDEX) that no script ever gets hold of
+ *   a library         `string`, `tidewire.json`, ...: userdata in front of the real table
  *
- * A library is userdata and no empty table with a metatable, because then nothing that writes into
- * tables past metatables (rawset, table.insert, table.sort, next's kin, whatever comes) takes it.
- * It costs 10 ns a lookup, and 14 ns for a global's name; s:method() costs nothing. */
+ * A library is userdata and no empty table with a metatable: whatever writes into tables past
+ * metatables (rawset, table.insert, table.sort ...) does not take userdata, so nothing needs to be
+ * wrapped. A call of string.byte in a hook takes some 35 ns instead of 16, s:byte() what it did. */
 #ifndef TW_SCRIPT_GLOBALS_H
 #define TW_SCRIPT_GLOBALS_H
 
