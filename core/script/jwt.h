@@ -1,6 +1,10 @@
 /* jwt.h: the signatures of RFC 7518, on OpenSSL. Knows no Lua, so nothing here can be abandoned
  * half-way.
  *
+ * Not on libjwt: Debian 12 has 1.10.2, which knows no JWKS and no EdDSA, parses the PEM text anew
+ * for each token, and needed a patch for comparing HMACs in a time that tells (CVE-2024-25189).
+ * What is left to write beside EVP_DigestVerify is small.
+ *
  * A key is of one kind, and an algorithm asks for one kind: a public RSA key cannot be used as the
  * secret of an HMAC, whatever a token says. */
 #ifndef TW_SCRIPT_JWT_H
