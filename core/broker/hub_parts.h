@@ -21,8 +21,8 @@ struct tw_failure *tw_hub_failure(const struct tw_failure *failure);
 
 /* hub.c: does what the mail says; takes it. */
 void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail);
-/* Writes what the outbox holds, and lets the policies speak about the rest. May close the client,
- * which then is_closing and may have no subs. */
+/* Writes what the outbox holds, and lets the policies speak about the rest. May close the client.
+ */
 void tw_hub_flush(struct tw_hub *hub, struct tw_client *client);
 
 /* hub.c: gives every subscriber what the topics have batched. */

@@ -223,6 +223,7 @@ void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
         struct tw_sub *sub = topic->subs[topic->count - 1];
         struct tw_client *client = sub->client;
         if (!client->is_closing) {
+            tw_hub_catch_up(hub, client);
             tw_hub_flush(hub, client); /* while the bounds of what is queued are known */
             if (client->is_closing) continue;
             tw_client_close(client, 4404, "channel gone", false);

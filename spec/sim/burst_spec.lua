@@ -21,7 +21,7 @@ describe("a burst within one turn", function()
     local slow = broker:connect("/ws/chat", { token = "mute", down_buffer = 1000 })
     slow:stall()
     local loud = broker:connect("/ws/chat", { token = "loud" })
-    for n = 1, 150 do loud:send { n = n, k = "k" .. n, pad = ("x"):rep(500) } end
+    for n = 1, 150 do loud:send { n = n, k = "k" .. n, pad = ("x"):rep(n % 2 * 40) } end
     return broker, slow
   end
 
@@ -31,7 +31,8 @@ describe("a burst within one turn", function()
         local broker, slow = start(seed, overflow)
         slow:send "1" -- it may not
         local queued = broker:stats().queued
-        assert.is_true(queued <= SIZE + 1, "queued: " .. queued) -- one may be half-written
+        -- One may be half-written.
+        assert.is_true(queued <= SIZE + 1, ("seed %d: %d queued"):format(seed, queued))
         slow:resume()
         assert.truthy(slow:wait_closed())
         sim.teardown()
@@ -39,11 +40,11 @@ describe("a burst within one turn", function()
     end)
 
     it("leaves no more to a client whose channel goes: " .. overflow, function()
-      for seed = 1, SEEDS do
+      for seed = 21, 20 + SEEDS do -- with 29, the channel goes in the turn of the burst
         local broker, slow = start(seed, overflow)
         assert.is_true(broker:reload({ ["channels/chat.lua"] = false }, { wait = false }))
         local queued = broker:stats().queued
-        assert.is_true(queued <= SIZE + 1, "queued: " .. queued)
+        assert.is_true(queued <= SIZE + 1, ("seed %d: %d queued"):format(seed, queued))
         slow:resume()
         assert.truthy(slow:wait_closed())
         sim.teardown()
@@ -54,7 +55,7 @@ describe("a burst within one turn", function()
   it("costs a client that reads nothing, also when it is closed", function()
     local most = 0
     for seed = 1, SEEDS do
-      local broker, slow = start(seed, "drop_newest")
+      local _, slow = start(seed, "drop_newest")
       slow:configure { down_buffer = 1000000, stalled = false }
       slow:send "1"
       assert.closed_with(slow, 4429)

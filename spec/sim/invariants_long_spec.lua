@@ -1,5 +1,5 @@
--- One long sequence of random operations against the model; see invariants/README.md. What piles up,
--- wraps or leaks shows here, and not in the fifty short ones of invariants_spec.
+-- One long sequence of random operations against the model; see invariants/README.md. What piles
+-- up, wraps or leaks shows here, and not in the fifty short ones of invariants_spec.
 local check = require "spec.sim.invariants.check"
 
 local WORKERS = tonumber(os.getenv "TIDEWIRE_WORKERS" or "1")

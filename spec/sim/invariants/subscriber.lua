@@ -44,7 +44,8 @@ function Subscriber:receive(payload)
   assert(seen.p ~= "ghost", "an effect of a failed handler reached " .. self.id .. ": " .. payload)
   if self.is_lost then return end
   if seen.hello or seen.echo then return take_extra(self, seen) end
-  self:demand(seen.index, "never ordered, seen before, or not as the watcher got it: %.80s", payload)
+  self:demand(seen.index, "never ordered, seen before, or not what the watcher got: %.80s",
+    payload)
   local index = seen.index
   self:demand(index > self.from_low, "from before it joined: %d", index)
   self:demand(not self.got[index], "twice: %d", index)
