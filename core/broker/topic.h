@@ -24,9 +24,9 @@ struct tw_sub {
     uint32_t index;         /* in topic->subs */
     uint32_t queued;        /* entries in the client's data lane ... */
     uint32_t queued_bytes;  /* ... and the bytes of their frames */
-    enum tw_sub_state state;
-    uint8_t class;  /* see audience.h; 0: none */
-    bool by_script; /* a handler subscribed it: authorize is not asked */
+    enum tw_sub_state state : 8; /* there are many of these: 56 bytes */
+    uint8_t class;               /* see audience.h; 0: none */
+    bool by_script;              /* a handler subscribed it: authorize is not asked */
 };
 
 /* Bytes of frames that a batch holds at most, if it holds more than one. */

@@ -4,8 +4,7 @@
 #include "base/mem.h"
 
 struct tw_variants *tw_variants_new(struct tw_message *message, unsigned count) {
-    struct tw_variants *variants =
-        tw_alloc(sizeof *variants + count * sizeof variants->messages[0]);
+    struct tw_variants *variants = tw_alloc(sizeof *variants + count * sizeof(struct tw_message *));
     atomic_init(&variants->refs, 1);
     variants->count = count;
     for (unsigned i = 0; i < count; i++)

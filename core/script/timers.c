@@ -127,7 +127,8 @@ static size_t find_place(const struct tw_timers *timers) {
 /* Makes the place if it is not there; 0: no memory. */
 static uint64_t take_place(struct tw_timers *timers, size_t place, struct tw_channel *channel) {
     if (place == timers->count) {
-        void *places = tw_try_realloc(timers->places, (timers->count + 1) * sizeof *timers->places);
+        void *places =
+            tw_try_realloc(timers->places, (timers->count + 1) * sizeof(struct tw_timer *));
         if (places) timers->places = (struct tw_timer **)places;
         struct tw_timer *timer = places ? (struct tw_timer *)tw_try_alloc(sizeof *timer) : NULL;
         if (!timer) return 0;

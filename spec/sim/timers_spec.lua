@@ -1,4 +1,4 @@
--- Timers and the ends of tokens: to the millisecond.
+-- Timers: to the millisecond.
 local sim = require "tidewire.sim"
 
 describe("tidewire.after", function()
@@ -105,59 +105,5 @@ describe("tidewire.after", function()
     table.sort(got)
     assert.same({ '"room:1"', '"room:2"' }, got)
     assert.is_nil(broker:channel "room:1")
-  end)
-end)
-
-describe("a token", function()
-  after_each(sim.teardown)
-
-  local function start(expires, on_expire, market)
-    return assert(sim.broker { files = {
-      ["channels/market.lua"] = market or "return {}",
-      ["auth.lua"] = ([[
-        local tidewire = require "tidewire"
-        local asked = 0
-        return {
-          auth = function() return { expires = tidewire.now() + %s } end,
-          on_expire = function(client) asked = asked + 1 %s end,
-        }]]):format(expires, on_expire),
-    } })
-  end
-
-  it("ends after exactly its time", function()
-    local broker = start("10", "return nil")
-    local client = broker:connect "/ws/market"
-    broker:advance(9.999)
-    assert.is_true(client:is_open())
-    broker:advance(0.001)
-    assert.closed_with(client, 4401)
-  end)
-
-  it("is renewed for as long as on_expire says", function()
-    local broker = start("10", "if asked <= 3 then return tidewire.now() + 5 end return nil")
-    local client = broker:connect "/ws/market"
-    broker:advance(24.999)
-    assert.is_true(client:is_open())
-    broker:advance(0.001)
-    assert.closed_with(client, 4401)
-  end)
-
-  it("a thousand may end in the same instant", function()
-    local broker = start("20 - tidewire.now() % 20",
-      "return asked % 2 == 0 and tidewire.now() + 20",
-      "return { audience = function() return 'a' end, views = { a = function(m) return m end } }")
-    local clients, open = {}, 0
-    for i = 1, 1000 do clients[i] = broker:connect "/ws/market" end
-    broker:advance(20)
-    for i = 1, 1000 do
-      local stays = clients[i]:is_open()
-      if stays then open = open + 1 else assert.equal(4401, clients[i].close_code) end
-    end
-    assert.equal(open, broker:stats().connections)
-    assert.is_true(math.abs(open - 500) <= 2, open .. " stay")
-    broker:publish("market", "1")
-    for i = 1, 1000 do
-      if clients[i]:is_open() then assert.receives(clients[i], "1") end
-    end
   end)
 end)
