@@ -543,7 +543,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
 }
 
 bool tw_hub_is_busy(const struct tw_hub *hub) {
-    bool has_mail = hub->self.head || hub->taken.head || hub->slow.head;
+    bool has_mail = hub->self.head || hub->taken.head || hub->slow.head || hub->is_box_left;
     return (has_mail && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
            !tw_list_is_empty(&hub->dirty_topics);
 }

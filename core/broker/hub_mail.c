@@ -92,7 +92,8 @@ static void handle_all(struct tw_hub *hub, struct tw_mail *first) {
 
 static bool take_up(struct tw_hub *hub, struct tw_mailbox *box) {
     struct tw_mail *mail;
-    if (hub->taken.head || hub->slow.count >= TW_HUB_BACKLOG) return false;
+    hub->is_box_left = hub->taken.head || hub->slow.count >= TW_HUB_BACKLOG;
+    if (hub->is_box_left) return false;
     bool wake = tw_mailbox_take_up(box, &mail);
     while (mail) {
         struct tw_mail *next = mail->next;
@@ -154,7 +155,7 @@ static void handle_slow(struct tw_hub *hub) {
 
 /* The slow lane has every other turn, so that what the others delivered is written first. */
 static void handle_up(struct tw_hub *hub) {
-    bool is_slow_turn = hub->is_slow_turn;
+    bool is_slow_turn = hub->is_slow_turn && hub->slow.head;
     hub->is_slow_turn = hub->has_slow && !is_slow_turn;
     if (!is_slow_turn && handle_fresh(hub)) return;
     if (hub->has_slow) handle_slow(hub);

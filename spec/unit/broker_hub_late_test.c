@@ -105,6 +105,26 @@ static void other_channels_overtake_a_slow_one(void **state) {
     world_end(&world);
 }
 
+/* The wake of what came while there was a rest of the box must not be lost. */
+static void what_comes_meanwhile_is_not_forgotten(void **state) {
+    (void)state;
+    struct world world;
+    char home[32];
+    late_world(&world, 2, 0);
+    name_at(&world, 0, "slow:", home);
+    struct fake *other = fake_join(&world, 1, 0);
+    for (int i = 0; i < 3; i++)
+        publish(other, home, "1");
+    turn_now(&world, 0);
+    script.transform = NULL;
+    publish(other, home, "1");
+    do {
+        turn_now(&world, 0);
+    } while (tw_hub_is_busy(&world.hub[0]));
+    assert_int_equal(world.hub[0].stats.published, 4);
+    world_end(&world);
+}
+
 /* What is for no channel comes behind what was there before it. */
 static void seen(struct tw_hub *hub, struct tw_mail *mail) {
     (void)hub, (void)mail;
@@ -189,6 +209,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_ends_after_a_long_handler),
         cmocka_unit_test(other_channels_overtake_a_slow_one),
+        cmocka_unit_test(what_comes_meanwhile_is_not_forgotten),
         cmocka_unit_test(a_call_waits_for_the_slow_lane),
         cmocka_unit_test(a_turn_of_short_handlers_does_not),
         cmocka_unit_test(long_ticks_wait_for_the_next_turn),
