@@ -139,11 +139,12 @@ static void begin(bool has_key) {
 
 static void finish(void) {
     tw_admin_deinit(server);
-    tw_reload_deinit(server);
+    tw_reload_close(server);
     for (unsigned i = 0; i <= WORKERS; i++) {
         tw_worker_end(&server->workers[i]);
         tw_worker_run(&server->workers[i]);
     }
+    tw_reload_deinit(server);
     FUZZ_ASSERT(tw_admission_count(&server->hubs.admission) == 0);
     for (unsigned i = 0; i <= WORKERS; i++) {
         tw_worker_deinit(&server->workers[i]);
