@@ -22,12 +22,13 @@ uint64_t tw_bench_clock(void) {
 }
 
 void tw_bench_fail(struct tw_bench *bench, const char *format, ...) {
-    if (bench->has_failed) return;
-    bench->has_failed = true;
+    char text[sizeof bench->error];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(bench->error, sizeof bench->error, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    if (!bench->has_failed) memcpy(bench->error, text, sizeof text);
+    bench->has_failed = true;
 }
 
 /* ---- interest ---- */

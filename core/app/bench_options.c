@@ -39,6 +39,7 @@ static const struct option table[] = {
     {"--receive-buffer", COUNT, AT(receive_buffer), 1, 1 << 30, 0},
     {"--share", NUMBER, AT(share), 0, 1, 0},
     {"--pid", PID, AT(pid), 1, 4194304, 0},
+    {"--dialect", TEXT, AT(dialect), 0, 0, 0},
     {"--publish", TEXT, AT(publish_text), 0, 0, 0},
     {"--header", LIST, AT(headers), 0, 0, AT(header_count)},
     {"--publish-header", LIST, AT(publish_headers), 0, 0, AT(publish_header_count)},
@@ -78,6 +79,8 @@ void tw_bench_help(FILE *out) {
         "  --share X            slow: which part of the clients stops reading (0.1)\n"
         "  --touch              idle: in the end each client publishes once\n"
         "  --publish URL        publish by POST to http://HOST[:PORT]/PATH, with {n} as above\n"
+        "  --dialect raw        what the server speaks: frames that are payloads; no other one "
+        "yet\n"
         "  --header LINE, --publish-header LINE   \"Name: value\", for each handshake, each POST\n"
         "  --pid PID            the server's: its CPU time and memory\n"
         "  --json               the result as one line of JSON; --quiet: no progress on stderr\n"
@@ -194,7 +197,9 @@ static int parse_url(struct tw_bench_url *url, const char *scheme, const char *t
 static int check(struct tw_bench_options *options, FILE *err) {
     const char *wrong = NULL;
     bool is_echo = options->workload == TW_BENCH_ECHO;
-    if (is_echo && options->channels > 1)
+    if (strcmp(options->dialect, "raw") != 0)
+        wrong = "--dialect: only raw is spoken, frames that are payloads (tidewire.v1 is not yet)";
+    else if (is_echo && options->channels > 1)
         wrong = "echo takes no --channels: each client is one";
     else if (options->channels > 1 && !tw_bench_url_is_numbered(&options->url))
         wrong = "more than one channel needs {n} in the URL, as in /ws/room:{n}";
@@ -218,7 +223,8 @@ static int check(struct tw_bench_options *options, FILE *err) {
 }
 
 int tw_bench_options_parse(struct tw_bench_options *options, char **args, FILE *err) {
-    *options = (struct tw_bench_options){.clients = 100,
+    *options = (struct tw_bench_options){.dialect = "raw",
+                                         .clients = 100,
                                          .channels = 1,
                                          .window = 1,
                                          .size = 128,

@@ -22,6 +22,7 @@ struct tw_bench_options {
     enum tw_bench_workload workload;
     const char *url_text;
     struct tw_bench_url url;
+    const char *dialect;      /* "raw" */
     const char *publish_text; /* NULL: publish by socket */
     struct tw_bench_url publish_url;
     uint32_t clients, channels;

@@ -29,8 +29,8 @@ int tw_bench_stat_parse(const char *text, uint64_t *user_ticks, uint64_t *system
     const char *at = strrchr(text, ')');
     unsigned long long user, system;
     if (!at) return TW_EPARSE;
-    int read = sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-                      &system); // NOLINT(cert-err34-c): the kernel's own numbers
+    int read =
+        sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system);
     if (read != 2) return TW_EPARSE;
     *user_ticks = user;
     *system_ticks = system;

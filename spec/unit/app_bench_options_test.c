@@ -73,6 +73,7 @@ static void test_refuses(void **state) {
         {"fanout ws://h --size 20", "--size takes a number from 53"},
         {"fanout ws://h --json=yes", "--json takes no value"},
         {"fanout ws://h --header nonsense", "Name: value"},
+        {"fanout ws://h --dialect tidewire.v1", "only raw is spoken"},
         {"fanout ws://h --channels 2", "{n}"},
         {"fanout ws://h/{n} --clients 2 --channels 3", "as many --clients"},
         {"fanout ws://h/{n} --channels 3 --publish http://h/", "{n} in the URL of --publish"},
