@@ -9,8 +9,7 @@
 #include "base/status.h"
 #include "base/str.h"
 
-static const char *const commands[] = {"run",     "check", "test", "bench",
-                                       "version", "help",  NULL};
+static const char *const commands[] = {"run", "check", "test", "bench", "version", "help", NULL};
 static const char *const run_options[] = {"-D",         "--admin", "--admin-key", "--log-level",
                                           "--no-watch", "--help",  NULL};
 static const char *const check_options[] = {"-D", "--json", "--strict", "--help", NULL};

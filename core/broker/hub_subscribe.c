@@ -272,8 +272,8 @@ static struct tw_mail *subscribed(const struct tw_mail *mail, const struct tw_ch
     return answer;
 }
 
-/* Whoever cannot be asked refuses. Subscriptions by a handler were decided by it; of which class the
- * client is, it does not say. */
+/* Whoever cannot be asked refuses. Subscriptions by a handler were decided by it; of which class
+ * the client is, it does not say. */
 static int admit(struct tw_hub *hub, struct tw_channel *channel, const struct tw_mail *mail,
                  bool may_run, uint8_t *class, struct tw_failure *failure) {
     const struct tw_definition *definition = channel->definition;

@@ -62,7 +62,7 @@ struct tw_vm_definition {
     tw_ref functions[TW_HOOKS];
     bool is_init_deadly; /* it killed its VM; to run it in each new one would kill them all */
     struct tw_hook_stats *stats[TW_HOOKS]; /* owned; NULL: never called */
-    tw_ref views[TW_MAX_VIEWS]; /* as in the definition */
+    tw_ref views[TW_MAX_VIEWS];            /* as in the definition */
 };
 
 struct tw_vm {

@@ -187,7 +187,9 @@ static uint64_t hook_next_timer_ms(const void *vm, struct tw_channel **channel) 
 static int hook_run_timer(void *vm, struct tw_effects *effects, struct tw_failure *failure) {
     (void)vm, (void)failure;
     script.timer_ms = 0;
-    return script.on_event && effects ? script.on_event(script.timer_channel, "after", NULL, effects) : 0;
+    return script.on_event && effects
+               ? script.on_event(script.timer_channel, "after", NULL, effects)
+               : 0;
 }
 
 static unsigned hook_incarnation(const void *vm) {
