@@ -4,6 +4,7 @@
  * where a peer's size has to fail. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,10 @@ void *tw_try_realloc(void *p, size_t size) {
 
 void tw_free(void *p) {
     free(p);
+}
+
+void tw_mem_trim(void) {
+    malloc_trim(0);
 }
 
 char *tw_memdup(const void *bytes, size_t length) {

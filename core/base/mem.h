@@ -11,6 +11,9 @@ void *tw_try_alloc(size_t size);
 /* Like realloc; new bytes are not zeroed. */
 void *tw_realloc(void *p, size_t size);
 void *tw_try_realloc(void *p, size_t size);
+/* Gives memory that was freed back to the system: the C library keeps up to 64 MB of it. Takes
+ * milliseconds when there is much of it. */
+void tw_mem_trim(void);
 void tw_free(void *p);
 /* Returns an owned copy of `length` bytes with a NUL behind it. */
 char *tw_memdup(const void *bytes, size_t length);

@@ -18,6 +18,7 @@
 
 enum {
     KEEP_SCRATCH = 65536, /* bytes; larger buffers are given back after a call */
+    TRIM = 8 << 20,       /* bytes; when so many were freed at once, the system gets them back */
     BIRTH = 65536,        /* bytes; more than lua_newstate takes, which is some 10,000 */
     LEAST_PAUSE = 110,    /* per cent, of LUA_GCSETPAUSE */
     USUAL_PAUSE = 200
@@ -75,8 +76,10 @@ struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
 }
 
 static void free_blocks(struct tw_vm *vm) {
+    bool is_much = vm->used >= TRIM;
     for (struct tw_list *node; (node = tw_list_shift(&vm->blocks));)
         tw_free(TW_CONTAINER(node, struct block, node));
+    if (is_much) tw_mem_trim();
     vm->used = 0;
     vm->L = NULL;
 }
@@ -130,8 +133,10 @@ size_t tw_vm_memory(const struct tw_vm *vm) {
 void tw_vm_tidy(struct tw_vm *vm, bool fully) {
     size_t comfortable = vm->cap / 8 * 3;
     if (fully || vm->used > vm->collect_at) {
+        size_t before = vm->used;
         lua_pushvalue(vm->L, TW_SLOT_COLLECT);
         if (lua_pcall(vm->L, 0, 0, 0) != 0) lua_settop(vm->L, TW_SLOTS);
+        if (fully && vm->used + TRIM <= before) tw_mem_trim();
         vm->collect_at = vm->used + (vm->cap - vm->used) / 2;
         if (vm->collect_at < vm->cap / 2) vm->collect_at = vm->cap / 2;
     }

@@ -3,6 +3,7 @@
 --
 -- In `./dev test` each configuration (jit, workers) runs a share of the rounds, with short
 -- deadlines; `./dev guard` runs all of it (TIDEWIRE_GUARD=full) and prints what it measured.
+local files = require "spec.support.files"
 local flow = require "spec.support.flow"
 local hostile = require "spec.support.hostile"
 local live = require "spec.support.live"
@@ -74,6 +75,14 @@ describe("a handler that never ends", function()
     broker.flow:look()
   end
 
+  -- The thread sanitizer's own memory grows with what is touched, and does not come back.
+  local function check_memory(broker, before)
+    local maps = files.read("/proc/" .. broker.process.pid .. "/maps")
+    if maps:find("libtsan", 1, true) then return end
+    local grown = broker:memory() - before
+    assert.is_true(grown < WORST_GROWTH, ("grown by %.1f MB"):format(grown / 2 ^ 20))
+  end
+
   -- The crowd is whole, and has missed nothing; the flows go on, and never paused for long.
   local function check_others(broker, what)
     broker.flow:wait(5)
@@ -91,10 +100,12 @@ describe("a handler that never ends", function()
   local function tell(broker, what, before)
     if not IS_FULL then return end
     print(("guard: %s jit=%s workers=%d failed=%d thrown_away=%d worst_gap_ms=%.0f "
-      .. "worst_gap_of_processor_time_ms=%.0f memory_before_mb=%.1f memory_after_mb=%.1f"):format(
+      .. "worst_gap_of_processor_time_ms=%.0f memory_before_mb=%.1f memory_after_mb=%.1f "
+      .. "load=%s"):format(
       what, tostring(broker.is_jit), broker.workers, count_in_log(broker, "hook failed"),
       count_in_log(broker, "killed: it did not stop"), broker.flow.worst_gap * 1000,
-      broker.flow.worst_used * 1000, before / 2 ^ 20, broker:memory() / 2 ^ 20))
+      broker.flow.worst_used * 1000, before / 2 ^ 20, broker:memory() / 2 ^ 20,
+      files.read("/proc/loadavg"):match("%S+")))
   end
 
   for _, jit in ipairs { false, true } do
@@ -110,7 +121,7 @@ describe("a handler that never ends", function()
       end
       check_others(broker, "kinds")
       tell(broker, "each kind in a row", before)
-      assert.is_true(broker:memory() - before < WORST_GROWTH)
+      check_memory(broker, before)
     end)
 
     it("is stopped, in any order" .. how, function()
@@ -122,7 +133,7 @@ describe("a handler that never ends", function()
       while loop.now() < till do publish(broker, kinds[math.random(#kinds)]) end
       check_others(broker, "in any order, seed " .. seed)
       tell(broker, "all kinds at random", before)
-      assert.is_true(broker:memory() - before < WORST_GROWTH)
+      check_memory(broker, before)
     end)
 
     -- They wait in one queue, so one turn could run them all.
