@@ -32,6 +32,7 @@ int tw_client_try_control(struct tw_client *client, const void *bytes, size_t le
 
 void tw_client_close(struct tw_client *client, unsigned code, const char *reason, bool discard) {
     if (!discard) tw_hub_catch_up(client->hub, client);
+    if (client->is_closing) return; /* catching up found it broken, or too slow */
     client->ops->on_close(client, code, reason, discard);
 }
 

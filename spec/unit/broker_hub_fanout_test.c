@@ -150,6 +150,26 @@ static void a_broken_reader_hurts_nobody(unsigned workers) {
 }
 WITH_1_AND_4(a_broken_reader_hurts_nobody)
 
+static void a_goodbye_may_find_it_broken(unsigned workers) {
+    struct world world;
+    struct tw_generation *generation = generation_new(2);
+    begin(&world, workers);
+    define(generation, "a");
+    define(generation, "b");
+    generation->settings.queue_bytes = 3;
+    swap_all(&world, generation);
+    settle(&world);
+    reader->breaks = true;
+    publish_row(1, 4);
+    for (unsigned i = 0; i <= workers; i++)
+        tw_hub_drain(&world.hub[i], 0);
+    settle(&world);
+    assert_int_equal(reader->closes, 0);
+    assert_string_equal(publisher->got, "|1|2|3|4<bye>");
+    world_end(&world);
+}
+WITH_1_AND_4(a_goodbye_may_find_it_broken)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TESTS_1_AND_4(a_turn_is_one_write),
@@ -161,6 +181,7 @@ int main(void) {
         TESTS_1_AND_4(a_control_frame_comes_first),
         TESTS_1_AND_4(more_than_a_batch_is_several_writes),
         TESTS_1_AND_4(a_broken_reader_hurts_nobody),
+        TESTS_1_AND_4(a_goodbye_may_find_it_broken),
     };
     return cmocka_run_group_tests(tests, NULL, no_failed_checks);
 }
