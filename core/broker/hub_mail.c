@@ -150,7 +150,7 @@ static void handle_slow(struct tw_hub *hub) {
     struct tw_mail *mail;
     for (size_t i = 0; i < TW_HUB_BATCH && (mail = tw_mail_queue_shift(&hub->slow)); i++)
         if (!handle_one(hub, mail)) return;
-    hub->has_slow = false;
+    hub->has_slow = hub->slow.head != NULL;
 }
 
 /* The slow lane has every other turn, so that what the others delivered is written first. */
