@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "proto/raw.h"
 
-#define MAILBOX_BOUND 16384
+#define MAILBOX_BOUND 8192
 #define DEFAULT_ADMIN "127.0.0.1:8081"
 
 const char *tidewire_strerror(int status) {

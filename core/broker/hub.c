@@ -501,7 +501,7 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
         mail->call(hub, mail);
         break;
     }
-    if (mail->is_up && tw_hub_is_late(hub)) tw_hub_note_late(hub, mail->channel);
+    if (mail->is_up && hub->hubs->clock_ms) tw_hub_note_time(hub, mail->channel);
     tw_mail_free(mail);
 }
 

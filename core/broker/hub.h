@@ -82,6 +82,7 @@ struct tw_hub {
     struct tw_mail_queue taken;  /* up mail from my box, not handled yet */
     struct tw_mail_queue slow;   /* up mail for channels whose handlers take long */
     unsigned slow_round;         /* channel->slow of those */
+    uint64_t handled_ms;         /* hubs->clock_ms after the last up mail */
     bool has_slow, is_slow_turn, is_turn_over;
     bool is_box_left; /* not looked at in the last turn: who put something there woke me for it */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */

@@ -111,9 +111,13 @@ static bool is_slow(struct tw_hub *hub, const struct tw_mail *mail) {
     return channel ? channel->slow == hub->slow_round : !mail->channel && hub->slow.head;
 }
 
-void tw_hub_note_late(struct tw_hub *hub, const struct tw_name *name) {
-    struct tw_channel *channel = name ? tw_hub_find_channel(hub, name) : NULL;
-    hub->is_turn_over = true;
+void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name) {
+    uint64_t clock_ms = hub->hubs->clock_ms(hub->hubs->driver), before_ms = hub->handled_ms;
+    hub->handled_ms = clock_ms;
+    hub->is_turn_over = clock_ms >= hub->now_ms + TW_HUB_TURN_MS;
+    if (before_ms < hub->now_ms) before_ms = hub->now_ms; /* the first of this turn */
+    if (!name || clock_ms < before_ms + TW_HUB_TURN_MS / 2) return;
+    struct tw_channel *channel = tw_hub_find_channel(hub, name);
     if (!channel) return;
     if (!hub->has_slow) hub->slow_round++;
     hub->has_slow = true;

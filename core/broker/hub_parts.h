@@ -9,9 +9,10 @@ struct tw_mail *tw_mail_queue_shift(struct tw_mail_queue *queue);
 void tw_mail_queue_append(struct tw_mail_queue *queue, struct tw_mail *mail);
 /* Takes the mail from the boxes and from itself; hands each to tw_hub_handle. */
 void tw_hub_take_mail(struct tw_hub *hub);
-/* The handlers of a mail for this channel (or NULL) took long: the turn takes no more such mail,
- * and what else comes for the channel goes through the slow lane until that is empty. */
-void tw_hub_note_late(struct tw_hub *hub, const struct tw_name *name);
+/* An up mail for this channel (or NULL) was handled. If the turn's time is used up, it takes no
+ * more such mail; and if it was this one that took long, what else comes for the channel goes
+ * through the slow lane until that is empty. */
+void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name);
 /* Up mail of my own that waits. */
 static inline size_t tw_hub_backlog(const struct tw_hub *hub) {
     return hub->self.count + hub->slow.count;

@@ -9,8 +9,8 @@
  *   stage 2   when 20 ms of this were in vain (string.find that backtracks, compiled code, a loop
  *             in an error handler): jumps back to the C frame that entered Lua. Only from within
  *             LuaJIT's own code or code that it compiled, never from ours or libc's: elsewhere it
- *             waits for the next signal, 0.2 ms later. The state is unusable then, and must be
- *             thrown away by its memory.
+ *             waits for the next signal, 0.2 ms later, or for the hook. The state is unusable
+ *             then, and must be thrown away by its memory.
  *
  * Sound because handlers are transactions: nothing of the core is half-changed while Lua runs, and
  * what Lua calls of ours holds nothing of its own across a call into Lua. */

@@ -10,7 +10,7 @@
 #include "proto/raw.h"
 #include "script/past.h"
 
-#define MAILBOX_BOUND 16384
+#define MAILBOX_BOUND 8192
 #define START_US 3600000000u                  /* one hour after boot */
 #define WALL_OFFSET_MS INT64_C(1767222000000) /* the clock starts at 2026-01-01T00:00:00Z */
 #define RECEIVE_BUFFER 65536u

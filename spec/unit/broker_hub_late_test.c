@@ -105,6 +105,31 @@ static void other_channels_overtake_a_slow_one(void **state) {
     world_end(&world);
 }
 
+static int take_long_twice(struct tw_channel *channel, struct tw_identity *client,
+                           struct tw_message **message, struct tw_effects *effects) {
+    return handled < 2 ? take_long_if_slow(channel, client, message, effects) : 0;
+}
+
+/* More than one turn's worth of short ones in the slow lane, when the long ones are over. */
+static void a_slow_lane_of_many_is_emptied(void **state) {
+    (void)state;
+    struct world world;
+    late_world(&world, 1, 0);
+    script.transform = take_long_twice;
+    struct fake *own = fake_join(&world, 0, 0);
+    publish(own, "slow:slow", "1");
+    turn_now(&world, 0);
+    for (int i = 0; i < 2 * TW_HUB_BATCH; i++)
+        publish(own, i % TW_HUB_BATCH == 0 ? "slow:quick" : "slow:slow", "1");
+    do {
+        turn_now(&world, 0);
+    } while (tw_hub_is_busy(&world.hub[0]) && world.turns < 100);
+    assert_int_equal(handled, 2);
+    assert_int_equal(world.hub[0].stats.published, 1 + 2 * TW_HUB_BATCH);
+    assert_false(world.hub[0].has_slow);
+    world_end(&world);
+}
+
 /* The wake of what came while there was a rest of the box must not be lost. */
 static void what_comes_meanwhile_is_not_forgotten(void **state) {
     (void)state;
@@ -209,6 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_ends_after_a_long_handler),
         cmocka_unit_test(other_channels_overtake_a_slow_one),
+        cmocka_unit_test(a_slow_lane_of_many_is_emptied),
         cmocka_unit_test(what_comes_meanwhile_is_not_forgotten),
         cmocka_unit_test(a_call_waits_for_the_slow_lane),
         cmocka_unit_test(a_turn_of_short_handlers_does_not),
