@@ -76,10 +76,15 @@ describe("a handler that never ends", function()
     broker.flow:look()
   end
 
-  -- The thread sanitizer's own memory grows with what is touched, and does not come back.
-  local function check_memory(broker, before)
+  -- The thread sanitizer's memory grows with what is touched and does not come back, and its threads
+  -- wait for each other: there only what happens is checked, not what it takes.
+  local function is_measured(broker)
     local maps = files.read("/proc/" .. broker.process.pid .. "/maps")
-    if maps:find("libtsan", 1, true) then return end
+    return not maps:find("libtsan", 1, true)
+  end
+
+  local function check_memory(broker, before)
+    if not is_measured(broker) then return end
     local grown = broker:memory() - before
     assert.is_true(grown < WORST_GROWTH, ("grown by %.1f MB"):format(grown / 2 ^ 20))
   end
@@ -94,6 +99,7 @@ describe("a handler that never ends", function()
         assert.equal(first + i - 1, tonumber(message.payload:match("%d+")))
       end
     end
+    if not is_measured(broker) then return end
     assert.is_true(broker.flow.worst_used < WORST_GAP,
       ("%s: the broker worked %.3f s between two ticks"):format(what, broker.flow.worst_used))
   end
