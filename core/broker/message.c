@@ -8,8 +8,8 @@
 
 struct tw_message *tw_message_try_new(const void *payload, size_t length, bool binary) {
     if (length > UINT32_MAX - 64) return NULL;
-    struct tw_message *message = tw_try_alloc(sizeof *message + TW_FRAME_ROOM + length);
-    if (!message) return NULL;
+    struct tw_message *message = tw_try_realloc(NULL, sizeof *message + TW_FRAME_ROOM + length);
+    if (!message) return NULL; /* not zeroed: payloads may be large */
     memset(message, 0, sizeof *message);
     atomic_init(&message->refs, 1);
     message->binary = binary;
