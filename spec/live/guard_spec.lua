@@ -77,8 +77,8 @@ describe("a handler that never ends", function()
     broker.flow:look()
   end
 
-  -- The thread sanitizer's memory grows with what is touched and does not come back, and its threads
-  -- wait for each other: there only what happens is checked, not what it takes.
+  -- The thread sanitizer's memory grows with what is touched and does not come back, and its
+  -- threads wait for each other: there only what happens is checked, not what it takes.
   local function is_measured(broker)
     local maps = files.read("/proc/" .. broker.process.pid .. "/maps")
     return not maps:find("libtsan", 1, true)
