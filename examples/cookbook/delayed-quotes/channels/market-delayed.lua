@@ -1,0 +1,2 @@
+-- Fed by market.lua. Anybody may listen here, nobody publishes.
+return {}

@@ -1,0 +1,3 @@
+return {
+  env = { "JWT_SECRET" }, -- what is not listed here, no script can read
+}
