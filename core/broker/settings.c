@@ -39,11 +39,13 @@ bool tw_settings_allow_env(const struct tw_settings *settings, struct tw_str nam
     bool has_own = settings && settings->has_env;
     const char *const *list = has_own ? (const char *const *)settings->env : usual;
     size_t count = has_own ? settings->env_count : sizeof usual / sizeof *usual;
+    bool is_secret = tw_str_eq(name, TW_STR("TIDEWIRE_ADMIN_KEY")); /* only by its whole name */
     for (size_t i = 0; i < count; i++) {
         struct tw_str pattern = tw_str_of(list[i]);
         bool is_prefix = pattern.length > 0 && pattern.data[pattern.length - 1] == '*';
         if (is_prefix) pattern.length--;
-        if (is_prefix ? tw_str_starts(name, pattern) : tw_str_eq(name, pattern)) return true;
+        if (is_prefix ? tw_str_starts(name, pattern) && !is_secret : tw_str_eq(name, pattern))
+            return true;
     }
     return false;
 }

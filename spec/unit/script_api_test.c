@@ -109,6 +109,7 @@ static void env_is_the_environment(void **state) {
              "local ok, why = pcall(function() return tidewire.env.TW_TEST_TOKEN end)\n"
              "assert(not ok and why:find('not in `env` of broker.lua', 1, true))\n"
              "assert(tidewire.env.TIDEWIRE_TEST == 'usual' and tidewire.env.WS_TOKEN == nil)\n"
+             "assert(not pcall(function() return tidewire.env.TIDEWIRE_ADMIN_KEY end))\n"
              "return { env = { 'TW_TEST_*', 'HOME_OF_TW' } }");
     app_file(
         &app, "channels/market.lua",
