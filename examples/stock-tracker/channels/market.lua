@@ -10,7 +10,7 @@ local symbols = { "MSFT", "AMZN", "GOOG" } -- GOOG is listed since August 2004
 local rows = replay.stocks(tidewire.file("data/stocks.csv"), symbols)
 
 return {
-  -- Of each symbol a slow reader gets the newest price, never a backlog of old ones.
+  -- When 64 wait for a slow reader, the newest price of a symbol takes the place of its older one.
   queue = { size = 64, overflow = "conflate", key = "symbol" },
 
   -- Clients listen. Quotes come from `tick`, and from POST /v1/channels/market/messages.
