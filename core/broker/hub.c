@@ -523,9 +523,10 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     /* Right behind the reading: what handlers take of the time is nobody's silence. */
     run_deadlines(hub);
     tw_hub_end_tokens(hub);
-    tw_hub_take_mail(hub);
+    /* Before the mail, so that what ticks publish need not wait for a second long handler. */
     tw_hub_run_ticks(hub);
     tw_hub_run_timers(hub);
+    tw_hub_take_mail(hub);
     tw_hub_check_vm(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);

@@ -41,6 +41,7 @@ struct tw_hubs {
 
 #define TW_HUB_BATCH 4096        /* up mails that one turn handles */
 #define TW_HUB_TURN_MS 10        /* handlers that last longer leave the rest to the next turn */
+#define TW_HUB_SLOW_MS 1000      /* how long a channel with such handlers is taken for slow */
 #define TW_HUB_BACKLOG 8192      /* mails waiting in a hub before its clients are read no more */
 #define TW_HUB_MAX_BACKLOG 65536 /* ... before publishes of handlers are dropped, with an error */
 #define TW_HUB_BURST 1024        /* messages that one turn may queue past a subscription's bounds */
@@ -82,6 +83,7 @@ struct tw_hub {
     struct tw_mail_queue taken;  /* up mail from my box, not handled yet */
     struct tw_mail_queue slow;   /* up mail for channels whose handlers take long */
     unsigned slow_round;         /* channel->slow of those */
+    uint64_t slow_until_ms;      /* till then they are known, also when none of their mail waits */
     uint64_t handled_ms;         /* hubs->clock_ms after the last up mail */
     bool has_slow, is_slow_turn, is_turn_over;
     bool is_box_left; /* not looked at in the last turn: who put something there woke me for it */

@@ -4,7 +4,7 @@
  * the sender, in order, and the sender's publishing clients are read no more until it is gone. A
  * home takes no more up mail while some hub's down lane is full. When the handler that a mail runs
  * takes long, the turn ends, and further mail for its channel goes through the slow lane, one a
- * turn, so that other channels wait for one handler and not for a row of them. Down mail is always
+ * turn and behind the others' turn, so that other channels wait for one handler and not for a row of them. Down mail is always
  * taken, and down mail to itself is handled where it is posted: that runs no hooks, so no handler
  * meets another. */
 #include "base/mem.h"
@@ -121,6 +121,7 @@ void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name) {
     if (!channel) return;
     if (!hub->has_slow) hub->slow_round++;
     hub->has_slow = true;
+    hub->slow_until_ms = clock_ms + TW_HUB_SLOW_MS;
     channel->slow = hub->slow_round;
 }
 
@@ -154,15 +155,18 @@ static void handle_slow(struct tw_hub *hub) {
     struct tw_mail *mail;
     for (size_t i = 0; i < TW_HUB_BATCH && (mail = tw_mail_queue_shift(&hub->slow)); i++)
         if (!handle_one(hub, mail)) return;
-    hub->has_slow = hub->slow.head != NULL;
 }
 
-/* The slow lane has every other turn, so that what the others delivered is written first. */
+/* The slow lane waits for one turn of the others, no more, and what they delivered is written
+ * first. */
 static void handle_up(struct tw_hub *hub) {
-    bool is_slow_turn = hub->is_slow_turn && hub->slow.head;
-    hub->is_slow_turn = hub->has_slow && !is_slow_turn;
-    if (!is_slow_turn && handle_fresh(hub)) return;
-    if (hub->has_slow) handle_slow(hub);
+    bool is_slow_turn = hub->is_slow_turn;
+    hub->is_slow_turn = false;
+    if (!is_slow_turn && handle_fresh(hub))
+        hub->is_slow_turn = hub->slow.head;
+    else
+        handle_slow(hub);
+    if (!hub->slow.head && hub->now_ms >= hub->slow_until_ms) hub->has_slow = false;
 }
 
 static void resume_clients(struct tw_hub *hub) {
