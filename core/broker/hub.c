@@ -426,8 +426,9 @@ void tw_hub_write_topics(struct tw_hub *hub) {
         write_topic(hub, TW_CONTAINER(hub->dirty_topics.next, struct tw_topic, dirty));
 }
 
-static void flush_dirty(struct tw_hub *hub) {
+void tw_hub_write(struct tw_hub *hub) {
     struct tw_list *node;
+    tw_hub_write_topics(hub);
     while ((node = tw_list_shift(&hub->dirty))) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, dirty);
         tw_hub_flush(hub, client);
@@ -530,8 +531,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_hub_check_vm(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);
-    tw_hub_write_topics(hub);
-    flush_dirty(hub);
+    tw_hub_write(hub);
     tw_hub_end_retired(hub);
     const struct tw_heap_node *tick = tw_heap_first(&hub->ticks);
     uint64_t next = earliest(tw_waits_next_ms(&hub->waits), tw_hub_next_goodbye_ms(hub));

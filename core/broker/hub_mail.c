@@ -4,9 +4,9 @@
  * the sender, in order, and the sender's publishing clients are read no more until it is gone. A
  * home takes no more up mail while some hub's down lane is full. When the handler that a mail runs
  * takes long, the turn ends, and further mail for its channel goes through the slow lane, one a
- * turn and behind the others' turn, so that other channels wait for one handler and not for a row of them. Down mail is always
- * taken, and down mail to itself is handled where it is posted: that runs no hooks, so no handler
- * meets another. */
+ * turn and behind a turn of the others, so that other channels wait for one handler and not for a
+ * row of them. Down mail is always taken, and down mail to itself is handled where it is posted:
+ * that runs no hooks, so no handler meets another. */
 #include "base/mem.h"
 #include "broker/hub_parts.h"
 
