@@ -115,7 +115,7 @@ void tw_hub_deinit(struct tw_hub *hub);
 /* One turn: takes mail, runs deadlines and ticks, flushes. Returns when to take the next one at the
  * latest (ms; UINT64_MAX: when woken). Call it when woken, when due, and before sleeping. */
 uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms);
-/* Writes what is delivered and not written yet, so that counts leave nothing out. A turn ends so. */
+/* Writes what is delivered and not written yet, so that counts leave nothing out. */
 void tw_hub_write(struct tw_hub *hub);
 /* True if there is work left that waits for nobody, i.e. take another turn at once. */
 bool tw_hub_is_busy(const struct tw_hub *hub);
