@@ -33,7 +33,7 @@ struct tw_sub {
 #define TW_BATCH_BYTES 65536
 
 /* What a turn brought a topic. Its subscribers get all of it in one write each at the end of the
- * turn, so that a message costs nothing per subscriber until then. See hub_fanout.c. */
+ * turn, so that a message costs nothing per subscriber until then. See hub.c. */
 struct tw_batch {
     struct tw_parcel **parcels; /* one ref each */
     uint32_t count, capacity;
