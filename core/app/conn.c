@@ -23,6 +23,7 @@ static struct tw_worker *worker_of(const struct tw_conn *conn) {
 
 static void set_now(const struct tw_conn *conn) {
     struct tw_worker *worker = worker_of(conn);
+    tw_worker_note_awake(worker);
     worker->hub.now_ms = uv_now(&worker->loop);
 }
 

@@ -24,6 +24,7 @@ struct share {
     struct part *parts;
     size_t part_count;
     struct tw_hook_table hooks;
+    struct tw_pauses pauses;
 };
 
 struct gathering {
@@ -51,6 +52,7 @@ static void fill(struct tw_hub *hub, struct share *share) {
     share->counts = hub->stats;
     share->memory = tw_vm_memory(hub->vm);
     tw_hook_table_add(&share->hooks, hub->vm);
+    share->pauses = tw_worker_of(hub)->pauses;
     share->parts = tw_alloc((hub->channels.count + hub->topics.count + 1) * sizeof(struct part));
     while ((channel = tw_map_next(&hub->channels, &at))) {
         struct part *part = &share->parts[share->part_count++];
@@ -149,6 +151,19 @@ static void print_counts(struct tw_buf *json, const struct gathering *gathering,
                  (unsigned long long)sum.hook_failures, (unsigned long long)sum.too_slow, memory);
 }
 
+/* One of each worker, the control worker last. */
+static void print_pauses(struct tw_buf *json, const struct gathering *gathering,
+                         const struct tw_worker *control) {
+    uint64_t now_ns = uv_hrtime();
+    tw_buf_print(json, "\"pauses\":[");
+    for (unsigned w = 0; w < control->index; w++) {
+        tw_pauses_print(&gathering->shares[w].pauses, w, now_ns, json);
+        tw_buf_print(json, ",");
+    }
+    tw_pauses_print(&control->pauses, control->index, now_ns, json);
+    tw_buf_print(json, "],");
+}
+
 static void print_shared(struct tw_buf *json, struct tw_shared *shared) {
     size_t keys, bytes;
     tw_shared_count(shared, &keys, &bytes);
@@ -196,6 +211,7 @@ static void on_filled(struct tw_hub *control, struct tw_mail *mail) {
     tw_buf_print(&json, "},");
     print_hooks(&json, gathering, workers);
     tw_buf_print(&json, ",");
+    print_pauses(&json, gathering, tw_worker_of(control));
     print_shared(&json, server->common->shared);
     tw_buf_print(&json, "\"metrics\":");
     tw_metrics_print_json(server->common->metrics, &json);

@@ -18,6 +18,7 @@ static void on_timer(uv_timer_t *timer) {
 /* The loop is awake, so a turn follows; unless there are no turns any more. */
 static void on_wake(uv_async_t *wake) {
     struct tw_worker *worker = TW_CONTAINER(wake, struct tw_worker, wake);
+    tw_worker_note_awake(worker);
     if (atomic_load(&worker->server->is_ended)) tw_worker_end(worker);
 }
 
@@ -33,10 +34,12 @@ static void sleep_until(struct tw_worker *worker, uint64_t at_ms, uint64_t now_m
 static void on_prepare(uv_prepare_t *prepare) {
     struct tw_worker *worker = TW_CONTAINER(prepare, struct tw_worker, prepare);
     if (worker->is_quiet) return;
+    tw_worker_note_awake(worker);
     uint64_t now_ms = uv_now(&worker->loop);
     uint64_t next_ms = tw_hub_turn(&worker->hub, now_ms);
     if (worker->is_quiet) next_ms = UINT64_MAX;
     sleep_until(worker, next_ms, now_ms);
+    tw_pauses_stop(&worker->pauses, uv_hrtime());
 }
 
 /* --- life --- */
@@ -64,6 +67,7 @@ int tw_worker_init(struct tw_worker *worker, struct tw_server *server, unsigned 
     if (status < 0) return status;
     worker->loop.data = worker;
     tw_list_init(&worker->conns);
+    tw_pauses_init(&worker->pauses, NULL);
     worker->timer_at_ms = UINT64_MAX;
     uv_async_init(&worker->loop, &worker->wake, on_wake);
     uv_prepare_init(&worker->loop, &worker->prepare);

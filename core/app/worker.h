@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "app/pauses.h"
 #include "broker/hub.h"
 #include "net/listener.h"
 #include "net/poller.h"
@@ -33,6 +34,7 @@ struct tw_worker {
     size_t listener_count;
     struct tw_list conns;
     size_t conn_count;
+    struct tw_pauses pauses;
     bool is_draining; /* tell the control worker when the last connection is gone */
     bool is_empty;    /* it was told */
     bool is_quiet;    /* the hub takes no turn any more */
@@ -56,6 +58,11 @@ void tw_worker_abort(struct tw_worker *worker);
 void tw_worker_end(struct tw_worker *worker);
 /* A connection is gone (conn.c). */
 void tw_worker_on_conn_closed(struct tw_worker *worker);
+
+/* The loop has come back from its sockets, with something. */
+static inline void tw_worker_note_awake(struct tw_worker *worker) {
+    if (!tw_pauses_is_on(&worker->pauses)) tw_pauses_start(&worker->pauses, uv_hrtime());
+}
 
 static inline struct tw_worker *tw_worker_of(struct tw_hub *hub) {
     return hub->owner;

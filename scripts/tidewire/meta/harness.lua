@@ -131,7 +131,7 @@ function broker:rollback() end
 function broker:drain() end
 
 ---What GET /v1/stats says. Sim: also queued, queued_bytes (in all outboxes), mail (between
----workers). Live, after a drain when nobody answers any more: only connections and checks.
+---workers); not pauses. Live, after a drain when nobody answers any more: only connections and checks.
 ---@return table
 function broker:stats() end
 
