@@ -1,6 +1,8 @@
 /* worker.c: drives a hub by a libuv loop: one turn of the hub before the loop sleeps, each time. */
 #include "app/worker.h"
 
+#include <poll.h>
+
 #include "app/conn.h"
 #include "app/server.h"
 #include "app/static.h"
@@ -31,13 +33,26 @@ static void sleep_until(struct tw_worker *worker, uint64_t at_ms, uint64_t now_m
         uv_timer_start(&worker->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
 }
 
+/* Scripts' garbage is collected while there is nothing else to do: no mail, and nothing at the
+ * sockets. One slice; true: there may be more to collect. */
+static bool collect_if_idle(struct tw_worker *worker) {
+    struct pollfd sockets = {.fd = uv_backend_fd(&worker->loop), .events = POLLIN};
+    if (!worker->vm || !tw_vm_wants_collecting(worker->vm)) return false;
+    if (poll(&sockets, 1, 0) != 0) return false;
+    tw_vm_collect_some(worker->vm);
+    return true;
+}
+
 static void on_prepare(uv_prepare_t *prepare) {
     struct tw_worker *worker = TW_CONTAINER(prepare, struct tw_worker, prepare);
     if (worker->is_quiet) return;
     tw_worker_note_awake(worker);
     uint64_t now_ms = uv_now(&worker->loop);
     uint64_t next_ms = tw_hub_turn(&worker->hub, now_ms);
-    if (worker->is_quiet) next_ms = UINT64_MAX;
+    if (worker->is_quiet)
+        next_ms = UINT64_MAX;
+    else if (next_ms > now_ms && collect_if_idle(worker))
+        next_ms = now_ms;
     sleep_until(worker, next_ms, now_ms);
     tw_pauses_stop(&worker->pauses, uv_hrtime());
 }

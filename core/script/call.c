@@ -39,7 +39,7 @@ static tw_ref function_of(const struct tw_vm *vm, const struct tw_call *call);
 
 int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     TW_REQUIRE(!vm->call && call->failure);
-    size_t effects = call->effects ? call->effects->count : 0;
+    size_t effects = call->effects ? call->effects->count : 0, used = vm->used;
     memset(call->failure, 0, sizeof *call->failure);
     if (vm->is_dead && revive(vm, call) != 0) return TW_ESCRIPT;
     call->is_traced = false;
@@ -72,7 +72,8 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
         return status;
     }
     if (!TW_CHECK(lua_gettop(vm->L) == TW_SLOTS)) lua_settop(vm->L, TW_SLOTS);
-    tw_vm_tidy(vm, result != 0);
+    bool left_much = vm->used > used && vm->used - used > vm->cap / 8;
+    tw_vm_tidy(vm, result == LUA_ERRMEM || (result != 0 && left_much));
     return status;
 }
 

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <luajit.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -21,7 +22,10 @@ enum {
     TRIM = 8 << 20,       /* bytes; when so many were freed at once, the system gets them back */
     BIRTH = 65536,        /* bytes; more than lua_newstate takes, which is some 10,000 */
     LEAST_PAUSE = 110,    /* per cent, of LUA_GCSETPAUSE */
-    USUAL_PAUSE = 200
+    USUAL_PAUSE = 250,
+    USUAL_STEPMUL = 200,
+    SLICE_US = 200,        /* of collecting when there is nothing else to do */
+    PRESSED_SLICE_US = 500 /* ... after a call, near the cap */
 };
 
 /* In front of each block of L's. Keeps malloc's alignment. */
@@ -38,7 +42,7 @@ struct set_up {
 static bool give_birth(struct tw_vm *vm);
 static void *allocate(void *data, void *p, size_t old_size, size_t size);
 static int set_up(lua_State *L);
-static int collect(lua_State *L);
+static int collect_body(lua_State *L);
 static void give_back(struct tw_buf *buf);
 
 const char *tw_hook_name(enum tw_hook hook) {
@@ -52,6 +56,7 @@ const char *tw_hook_name(enum tw_hook hook) {
 
 static int begin(struct tw_vm *vm) {
     struct set_up how = {.jit = vm->jit};
+    vm->collect_at = vm->cap / 2;
     if (!give_birth(vm) || lua_cpcall(vm->L, set_up, &how) != 0) return TW_ESCRIPT;
     for (int i = 1; i <= TW_SLOTS; i++)
         tw_vm_push(vm->L, how.slots[i]);
@@ -95,7 +100,8 @@ int tw_vm_restart(struct tw_vm *vm) {
     }
     tw_timers_forget_all(&vm->timers);
     vm->rethrown = NULL;
-    vm->collect_at = 0;
+    vm->live = 0;
+    vm->is_collecting = false;
     tw_jwt_keys_free(&vm->jwt);
     return begin(vm);
 }
@@ -127,28 +133,68 @@ size_t tw_vm_memory(const struct tw_vm *vm) {
     return vm->used + vm->scratch.capacity + vm->keys.capacity + vm->trace.capacity;
 }
 
-/* LuaJIT does not collect when the allocator says no, it gives up. So it is told to begin its next
- * cycle early enough that the cycle ends below the cap; and near the cap all is collected, but not
- * more often than when half of the room that was left is used again. */
-void tw_vm_tidy(struct tw_vm *vm, bool fully) {
-    size_t comfortable = vm->cap / 8 * 3;
-    if (fully || vm->used > vm->collect_at) {
-        size_t before = vm->used;
-        lua_pushvalue(vm->L, TW_SLOT_COLLECT);
-        if (lua_pcall(vm->L, 0, 0, 0) != 0) lua_settop(vm->L, TW_SLOTS);
-        if (fully && vm->used + TRIM <= before) tw_mem_trim();
-        vm->collect_at = vm->used + (vm->cap - vm->used) / 2;
-        if (vm->collect_at < vm->cap / 2) vm->collect_at = vm->cap / 2;
-    }
+/* --- the collector ---
+ *
+ * Most of the garbage is collected by tw_vm_collect_some, when the loop has nothing else to do. The
+ * collector's own steps, which come with allocations, begin later, so that they are for loops that
+ * are never idle. And LuaJIT does not collect when the allocator says no, it gives up. So near the
+ * cap a slice follows each call, and what is left is collected at once only when the cap is as good
+ * as reached, or by a call that failed and left much. */
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* From so many used bytes on a cycle is worth it, when there is time. */
+static size_t idle_at(const struct tw_vm *vm) {
+    size_t room = vm->cap > vm->live ? vm->cap - vm->live : 0;
+    return vm->live + smaller(vm->live, room / 4);
+}
+
+/* `us` 0: to the end. */
+static void collect(struct tw_vm *vm, unsigned us) {
+    vm->is_collecting = true;
+    lua_pushvalue(vm->L, TW_SLOT_COLLECT);
+    lua_pushinteger(vm->L, (lua_Integer)us);
+    if (lua_pcall(vm->L, 1, 1, 0) != 0 || lua_toboolean(vm->L, -1)) vm->is_collecting = false;
+    lua_settop(vm->L, TW_SLOTS);
+    if (vm->is_collecting) return;
+    vm->live = vm->used;
+    vm->collect_at = vm->used + (vm->cap - smaller(vm->used, vm->cap)) / 2;
+    if (vm->collect_at < vm->cap / 2) vm->collect_at = vm->cap / 2;
+}
+
+static void set_pace(struct tw_vm *vm) {
+    size_t comfortable = vm->cap / 10 * 3;
     int pause = USUAL_PAUSE;
     if (vm->used > comfortable) {
         pause = (int)((double)vm->cap * 0.75 * 100 / (double)vm->used);
         if (pause < LEAST_PAUSE) pause = LEAST_PAUSE;
     }
     lua_gc(vm->L, LUA_GCSETPAUSE, pause); /* these two only set a number */
-    lua_gc(vm->L, LUA_GCSETSTEPMUL, pause < USUAL_PAUSE ? 2 * USUAL_PAUSE : USUAL_PAUSE);
+    lua_gc(vm->L, LUA_GCSETSTEPMUL, pause < USUAL_PAUSE ? 2 * USUAL_STEPMUL : USUAL_STEPMUL);
+}
+
+void tw_vm_tidy(struct tw_vm *vm, bool fully) {
+    bool is_at_cap = vm->used > vm->cap / 16 * 15 && vm->used > vm->collect_at;
+    size_t before = vm->used;
+    if (fully || is_at_cap)
+        collect(vm, 0);
+    else if (vm->used > vm->collect_at)
+        collect(vm, PRESSED_SLICE_US);
+    if (fully && vm->used + TRIM <= before) tw_mem_trim();
+    set_pace(vm);
     give_back(&vm->scratch);
     give_back(&vm->keys);
+}
+
+bool tw_vm_wants_collecting(const struct tw_vm *vm) {
+    return !vm->is_dead && (vm->is_collecting || vm->used > idle_at(vm));
+}
+
+void tw_vm_collect_some(struct tw_vm *vm) {
+    TW_REQUIRE(!vm->call);
+    if (tw_vm_wants_collecting(vm)) collect(vm, SLICE_US);
 }
 
 tw_ref tw_vm_keep(lua_State *L) {
@@ -206,9 +252,23 @@ static void *allocate(void *data, void *p, size_t old_size, size_t size) {
     return moved ? moved + 1 : NULL;
 }
 
-static int collect(lua_State *L) {
-    lua_gc(L, LUA_GCCOLLECT, 0);
-    return 0;
+static uint64_t now_us(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* For so many microseconds, 0: all; true: a cycle has ended. In a call, since to shrink the table
+ * of strings takes memory. A step is a few microseconds, or as long as it takes to mark the largest
+ * table there is. */
+static int collect_body(lua_State *L) {
+    lua_Integer us = lua_tointeger(L, 1);
+    bool is_done = us == 0;
+    if (us == 0) lua_gc(L, LUA_GCCOLLECT, 0);
+    for (uint64_t until = now_us() + (uint64_t)us; !is_done && now_us() < until;)
+        is_done = lua_gc(L, LUA_GCSTEP, 0) == 1;
+    lua_pushboolean(L, is_done);
+    return 1;
 }
 
 static int set_up(lua_State *L) {
@@ -222,7 +282,7 @@ static int set_up(lua_State *L) {
     how->slots[TW_SLOT_TRACE] = tw_vm_of(L)->trace_function = tw_vm_keep(L);
     lua_pushcfunction(L, tw_call_enter);
     how->slots[TW_SLOT_ENTER] = tw_vm_keep(L);
-    lua_pushcfunction(L, collect);
+    lua_pushcfunction(L, collect_body);
     how->slots[TW_SLOT_COLLECT] = tw_vm_keep(L);
     return 0;
 }

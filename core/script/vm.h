@@ -107,7 +107,9 @@ struct tw_vm {
     struct tw_hook_stats *auth_stats;       /* owned; NULL: never called */
     struct tw_hook_counts total, recent[2]; /* of hooks; recent: this minute and the one before */
     uint64_t recent_until_ns;
-    size_t collect_at; /* collect fully when this many bytes are used */
+    size_t live;        /* bytes used when a collection ended last */
+    size_t collect_at;  /* from so many used bytes on, a slice follows each call */
+    bool is_collecting; /* a slice has begun, and none has ended it yet */
 };
 
 /* The values that stand at the bottom of L's stack at all times. */
@@ -128,7 +130,8 @@ static inline struct tw_vm *tw_vm_of(lua_State *L) {
     lua_getallocf(L, &vm);
     return (struct tw_vm *)vm;
 }
-/* Between calls: collects more eagerly the nearer the cap is. `fully`: also collects all now. */
+/* Between calls: collects more eagerly the nearer the cap is. `fully`: all, now, which takes 3 ms
+ * for each MB that is in use. */
 void tw_vm_tidy(struct tw_vm *vm, bool fully);
 /* Pops a value and keeps it in the registry. May raise. */
 tw_ref tw_vm_keep(lua_State *L);

@@ -31,3 +31,22 @@ describe("the pauses in the stats", function()
     assert.is_true(slow >= 1)
   end)
 end)
+
+describe("the garbage of scripts", function()
+  after_each(live.teardown)
+
+  it("goes while nothing else happens", function()
+    local broker = live.broker { files = { ["channels/market.lua"] = [[
+      return { transform = function(message)
+        local held = {}
+        for i = 1, message.data do held[i] = { at = i } end
+        return message
+      end }]] } }
+    broker:publish("market", "1")
+    local before = broker:stats().script_memory
+    broker:publish("market", "20000")
+    broker:until_(function()
+      return broker:stats().script_memory < before + 500000
+    end, nil, "the memory comes back")
+  end)
+end)

@@ -130,8 +130,8 @@ function broker:rollback() end
 ---As SIGTERM does: goodbyes over drain.window (live: 0 unless the spec sets it), nobody new.
 function broker:drain() end
 
----What GET /v1/stats says. Sim: also queued, queued_bytes (in all outboxes), mail (between
----workers); not pauses. Live, after a drain when nobody answers any more: only connections and checks.
+---What GET /v1/stats says. Sim: not pauses, but queued, queued_bytes (in all outboxes) and mail
+---(between workers). Live, after a drain when nobody answers any more: only connections and checks.
 ---@return table
 function broker:stats() end
 
