@@ -34,6 +34,10 @@ static bool is_held(struct tw_stream *stream) {
     return tw_session_is_http(conn->session) && tw_hub_is_late(&worker_of(conn)->hub);
 }
 
+static bool is_late(struct tw_poller *poller) {
+    return tw_hub_is_late(&TW_CONTAINER(poller, struct tw_worker, poller)->hub);
+}
+
 static void on_read(struct tw_stream *stream, const void *bytes, size_t length) {
     struct tw_conn *conn = conn_of(stream);
     set_now(conn);
@@ -66,6 +70,7 @@ static void on_closed(struct tw_stream *stream) {
 }
 
 const struct tw_stream_ops tw_conn_streams = {
+    .is_late = is_late,
     .is_held = is_held,
     .on_read = on_read,
     .on_eof = on_eof,

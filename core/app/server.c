@@ -194,11 +194,11 @@ static void wake(void *driver, unsigned index) {
     uv_async_send(&server->workers[index].wake);
 }
 
-/* The coarse clock is read without a look at the hardware: it is asked after each up mail. */
+/* Not the coarse clock, which may tick every 4 ms only. */
 static uint64_t clock_ms(void *driver) {
     struct timespec time;
     (void)driver;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 

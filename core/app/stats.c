@@ -48,7 +48,6 @@ static void fill(struct tw_hub *hub, struct share *share) {
     size_t at = 0;
     const struct tw_channel *channel;
     const struct tw_topic *topic;
-    tw_hub_write(hub);
     share->counts = hub->stats;
     share->memory = tw_vm_memory(hub->vm);
     tw_hook_table_add(&share->hooks, hub->vm);

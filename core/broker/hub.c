@@ -320,7 +320,7 @@ static void push(struct tw_hub *hub, struct tw_client *client, struct tw_sub *su
 void tw_hub_take_batch(struct tw_hub *hub, struct tw_sub *sub) {
     struct tw_topic *topic = sub->topic;
     const struct tw_batch *batch = &topic->batch;
-    if (tw_sub_is_behind(sub)) sub->taken = batch->first;
+    sub->taken = tw_sub_taken(sub);
     while (sub->taken < batch->first + batch->count)
         push(hub, sub->client, sub, batch->parcels[sub->taken++ - batch->first], &topic->dropped);
 }
@@ -334,42 +334,65 @@ void tw_hub_catch_up(struct tw_hub *hub, struct tw_client *client) {
 static bool is_plain(const struct tw_sub *sub) {
     const struct tw_client *client = sub->client;
     return !client->is_blocked && !client->is_closing && client->sub_count == 1 &&
-           tw_sub_is_behind(sub) && tw_outbox_is_empty(&client->outbox) && !client->outbox.final;
+           sub->taken <= sub->topic->batch.first && tw_outbox_is_empty(&client->outbox) &&
+           !client->outbox.final;
 }
 
-static void write_batch(struct tw_hub *hub, struct tw_sub *sub, const struct iovec *spans,
-                        int count) {
+static void write_part_to(struct tw_hub *hub, struct tw_sub *sub, const struct iovec *spans,
+                          int count) {
     struct tw_client *client = sub->client;
     const struct tw_batch *batch = &sub->topic->batch;
-    int64_t written = client->ops->write(client, spans, count, batch->bytes);
+    int64_t written = client->ops->write(client, spans, count, batch->part_bytes);
     if (written < 0) return;
-    hub->stats.messages_out += batch->count;
-    if (written == batch->bytes) return;
-    if (tw_outbox_try_keep(&client->outbox, sub, batch->parcels, batch->count, (size_t)written) !=
+    hub->stats.messages_out += batch->part;
+    if (written == batch->part_bytes) return;
+    if (tw_outbox_try_keep(&client->outbox, sub, batch->parcels, batch->part, (size_t)written) !=
             0 ||
         tw_outbox_enforce(&client->outbox, hub->generation->settings.queue_bytes) ==
             TW_PUSH_TOO_SLOW)
         close_slow(hub, client);
 }
 
-static void write_topic(struct tw_hub *hub, struct tw_topic *topic) {
+/* Has the turn written for long enough? Asked after each write. */
+static bool is_writing_over(struct tw_hub *hub) {
+    const struct tw_hubs *hubs = hub->hubs;
+    if (!hubs->clock_ms || ++hub->writes % TW_HUB_CLOCK_EVERY != 0) return false;
+    return hubs->clock_ms(hubs->driver) >= hub->writing_ms + TW_HUB_TURN_MS;
+}
+
+static void start_writing(struct tw_hub *hub) {
+    if (hub->hubs->clock_ms) hub->writing_ms = hub->hubs->clock_ms(hub->hubs->driver);
+}
+
+/* What is on its way, to all who have not got it, or for as long as a turn may write. False: there
+ * are more. */
+static bool write_part(struct tw_hub *hub, struct tw_topic *topic, bool wholly) {
     /* A long span and a run of small ones alternate at worst. */
     struct iovec spans[2 * TW_BATCH_BYTES / TW_PACK_MAX + 2];
     struct tw_pack pack = {.spans = spans, .room = hub->room};
-    const struct tw_batch *batch = &topic->batch;
-    for (uint32_t i = 0; i < batch->count; i++) {
+    struct tw_batch *batch = &topic->batch;
+    tw_topic_start_part(topic);
+    for (uint32_t i = 0; i < batch->part; i++) {
         struct tw_str frame = tw_message_frame(batch->parcels[i]->message);
         tw_pack_add(&pack, (struct iovec){(void *)(uintptr_t)frame.data, frame.length});
     }
-    for (uint32_t i = 0; i < topic->count; i++) {
-        struct tw_sub *sub = topic->subs[i];
+    for (bool is_over = false; batch->served < topic->count; batch->served++) {
+        struct tw_sub *sub = topic->subs[batch->served];
+        if (is_over) return false;
         if (is_plain(sub))
-            write_batch(hub, sub, spans, pack.count);
+            write_part_to(hub, sub, spans, pack.count);
         else
             tw_hub_take_batch(hub, sub);
+        is_over = !wholly && is_writing_over(hub);
     }
+    tw_topic_end_part(topic);
+    return true;
+}
+
+static void write_topic(struct tw_hub *hub, struct tw_topic *topic) {
+    while (topic->batch.count > 0)
+        write_part(hub, topic, true);
     tw_list_remove(&topic->dirty);
-    tw_topic_end_batch(topic);
 }
 
 /* Each class hears its own, behind what is batched for all. */
@@ -393,6 +416,10 @@ static void deliver_variants(struct tw_hub *hub, struct tw_topic *topic,
         if (parcels[i]) tw_parcel_unref(parcels[i]);
 }
 
+static void note_clog(struct tw_hub *hub, const struct tw_topic *topic) {
+    if (topic->batch.part > 0 && topic->batch.bytes > TW_BATCH_WAITING / 2) hub->is_clogged = true;
+}
+
 static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message,
                     const struct tw_variants *variants) {
     struct tw_topic *topic = tw_hub_find_topic(hub, name);
@@ -404,6 +431,7 @@ static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_me
     if (!tw_topic_has_room(topic, tw_message_frame(message).length)) write_topic(hub, topic);
     if (!tw_list_is_linked(&topic->dirty)) tw_list_append(&hub->dirty_topics, &topic->dirty);
     tw_topic_add_message(topic, message);
+    note_clog(hub, topic);
 }
 
 /* A message for one client alone: by the rules of its newest subscription. */
@@ -421,17 +449,30 @@ static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
 
 /* --- a publish, 4: the end of the turn --- */
 
+/* A part of each by turns, so that a topic with many subscribers is not in the way of others. */
 void tw_hub_write_topics(struct tw_hub *hub) {
-    while (!tw_list_is_empty(&hub->dirty_topics))
-        write_topic(hub, TW_CONTAINER(hub->dirty_topics.next, struct tw_topic, dirty));
+    hub->is_clogged = false;
+    if (tw_list_is_empty(&hub->dirty_topics)) return;
+    start_writing(hub);
+    for (bool has_time = true; has_time && !tw_list_is_empty(&hub->dirty_topics);) {
+        struct tw_topic *topic = TW_CONTAINER(hub->dirty_topics.next, struct tw_topic, dirty);
+        has_time = write_part(hub, topic, false);
+        tw_list_remove(&topic->dirty);
+        if (topic->batch.count > 0) tw_list_append(&hub->dirty_topics, &topic->dirty);
+    }
+    for (struct tw_list *node = hub->dirty_topics.next; node != &hub->dirty_topics;
+         node = node->next)
+        note_clog(hub, TW_CONTAINER(node, struct tw_topic, dirty));
 }
 
-void tw_hub_write(struct tw_hub *hub) {
+static void flush_dirty(struct tw_hub *hub) {
     struct tw_list *node;
-    tw_hub_write_topics(hub);
+    if (tw_list_is_empty(&hub->dirty)) return;
+    start_writing(hub);
     while ((node = tw_list_shift(&hub->dirty))) {
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, dirty);
         tw_hub_flush(hub, client);
+        if (is_writing_over(hub)) return;
     }
 }
 
@@ -508,9 +549,10 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
 
 static void run_deadlines(struct tw_hub *hub) {
     struct tw_wait *wait;
-    while ((wait = tw_waits_expired(&hub->waits, hub->now_ms))) {
+    for (unsigned i = 1; (wait = tw_waits_expired(&hub->waits, hub->now_ms)); i++) {
         struct tw_client *client = TW_CONTAINER(wait, struct tw_client, wait);
         client->ops->on_deadline(client, wait->kind);
+        if (i % TW_HUB_CLOCK_EVERY == 0 && tw_hub_is_late(hub)) return;
     }
 }
 
@@ -531,7 +573,8 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_hub_check_vm(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);
-    tw_hub_write(hub);
+    tw_hub_write_topics(hub);
+    flush_dirty(hub);
     tw_hub_end_retired(hub);
     const struct tw_heap_node *tick = tw_heap_first(&hub->ticks);
     uint64_t next = earliest(tw_waits_next_ms(&hub->waits), tw_hub_next_goodbye_ms(hub));

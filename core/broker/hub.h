@@ -29,7 +29,7 @@ struct tw_hubs {
                                  which is home to nothing and has no scripts */
     struct tw_mailbox *boxes; /* workers + 1 */
     void (*wake)(void *driver, unsigned index); /* have that hub take a turn soon; any thread */
-    /* Monotonic like hub->now_ms, may be a few ms behind. NULL: turns take no time. */
+    /* Monotonic like hub->now_ms. NULL: turns take no time. */
     uint64_t (*clock_ms)(void *driver);
     void *driver;
     struct tw_admission admission;
@@ -40,14 +40,16 @@ struct tw_hubs {
 };
 
 #define TW_HUB_BATCH 4096        /* up mails that one turn handles */
-#define TW_HUB_TURN_MS 10        /* handlers that last longer leave the rest to the next turn */
-#define TW_HUB_SLOW_MS 1000      /* how long a channel with such handlers is taken for slow */
+#define TW_HUB_TURN_MS 2         /* each of reading, handling and writing: then the next turn */
+#define TW_HUB_SLOW_MS 5         /* a channel whose handler lasts longer lets others go first */
+#define TW_HUB_CLOCK_EVERY 16    /* writes, goodbyes ... between two looks at the clock */
 #define TW_HUB_BACKLOG 8192      /* mails waiting in a hub before its clients are read no more */
 #define TW_HUB_MAX_BACKLOG 65536 /* ... before publishes of handlers are dropped, with an error */
 #define TW_HUB_BURST 1024        /* messages that one turn may queue past a subscription's bounds */
 #define TW_HUB_MAX_DEPTH 8       /* handlers that publish to handlers that publish ... */
 #define TW_HUB_EXPIRIES 64       /* ends of tokens that one turn handles */
 #define TW_HUB_TIMERS 64         /* timers of handlers that one turn runs */
+#define TW_HUB_REAPS 256         /* idle channels that one turn lets go */
 #define TW_CHANNEL_IDLE_MS 60000 /* a channel made by a pattern outlives its last use by this */
 
 struct tw_hub_stats {
@@ -85,7 +87,10 @@ struct tw_hub {
     unsigned slow_round;         /* channel->slow of those */
     uint64_t slow_until_ms;      /* till then they are known, also when none of their mail waits */
     uint64_t handled_ms;         /* hubs->clock_ms after the last up mail */
+    uint64_t writing_ms;         /* ... when writing began */
+    unsigned writes;
     bool has_slow, is_slow_turn, is_turn_over;
+    bool is_clogged;  /* too much waits for subscribers: no up mail until that is written */
     bool is_box_left; /* not looked at in the last turn: who put something there woke me for it */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
@@ -115,8 +120,6 @@ void tw_hub_deinit(struct tw_hub *hub);
 /* One turn: takes mail, runs deadlines and ticks, flushes. Returns when to take the next one at the
  * latest (ms; UINT64_MAX: when woken). Call it when woken, when due, and before sleeping. */
 uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms);
-/* Writes what is delivered and not written yet, so that counts leave nothing out. */
-void tw_hub_write(struct tw_hub *hub);
 /* True if there is work left that waits for nobody, i.e. take another turn at once. */
 bool tw_hub_is_busy(const struct tw_hub *hub);
 /* True if handlers have used up the time of a turn since now_ms: what runs more of them may wait.

@@ -39,7 +39,8 @@ void tw_hub_end_tokens(struct tw_hub *hub) {
         if (!node || node->at_ms > hub->now_ms) return;
         struct tw_client *client = TW_CONTAINER(node, struct tw_client, expiry);
         tw_heap_remove(&hub->expiries, node);
-        if (client->is_closing || renew(hub, client)) continue;
-        tw_client_close(client, 4401, "token expired", false);
+        if (!client->is_closing && !renew(hub, client))
+            tw_client_close(client, 4401, "token expired", false);
+        if (tw_hub_is_late(hub)) return;
     }
 }

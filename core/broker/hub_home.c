@@ -62,7 +62,7 @@ void tw_hub_touch_channel(struct tw_hub *hub, struct tw_channel *channel) {
 }
 
 void tw_hub_reap_channels(struct tw_hub *hub) {
-    while (!tw_list_is_empty(&hub->idle_channels)) {
+    for (unsigned i = 0; i < TW_HUB_REAPS && !tw_list_is_empty(&hub->idle_channels); i++) {
         struct tw_channel *channel = TW_CONTAINER(hub->idle_channels.next, struct tw_channel, idle);
         if (hub->now_ms - channel->idle_since_ms < TW_CHANNEL_IDLE_MS) return;
         tw_hub_close_channel(hub, channel);

@@ -116,7 +116,7 @@ void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name) {
     hub->handled_ms = clock_ms;
     hub->is_turn_over = clock_ms >= hub->now_ms + TW_HUB_TURN_MS;
     if (before_ms < hub->now_ms) before_ms = hub->now_ms; /* the first of this turn */
-    if (!name || clock_ms < before_ms + TW_HUB_TURN_MS / 2) return;
+    if (!name || clock_ms < before_ms + TW_HUB_SLOW_MS) return;
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
     if (!channel) return;
     if (!hub->has_slow) hub->slow_round++;
@@ -129,14 +129,14 @@ void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name) {
 static bool handle_one(struct tw_hub *hub, struct tw_mail *mail) {
     hub->is_turn_over = false;
     tw_hub_handle(hub, mail);
-    return !hub->is_turn_over;
+    return !hub->is_turn_over && !hub->is_clogged;
 }
 
 /* My own and the box's, by turns. False if there was none that is not slow. */
 static bool handle_fresh(struct tw_hub *hub) {
     struct tw_mail *mail;
     bool any = false;
-    for (size_t i = 0; i < TW_HUB_BATCH; i++) {
+    for (size_t i = 0; i < TW_HUB_BATCH && !hub->is_clogged; i++) {
         struct tw_mail_queue *queue = hub->is_own_turn ? &hub->self : &hub->taken;
         hub->is_own_turn = !hub->is_own_turn;
         if (!queue->head) queue = queue == &hub->self ? &hub->taken : &hub->self;
@@ -186,7 +186,7 @@ void tw_hub_take_mail(struct tw_hub *hub) {
     handle_all(hub, first);
     retry_spills(hub);
     hub->is_stalled = is_any_congested(hub);
-    if (!hub->is_stalled) {
+    if (!hub->is_stalled && !hub->is_clogged) {
         wake |= take_up(hub, box);
         handle_up(hub);
     }

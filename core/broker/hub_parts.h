@@ -26,7 +26,7 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail);
  */
 void tw_hub_flush(struct tw_hub *hub, struct tw_client *client);
 
-/* hub.c: gives every subscriber what the topics have batched. */
+/* hub.c: gives subscribers what the topics have batched, for as long as a turn may write. */
 void tw_hub_write_topics(struct tw_hub *hub);
 /* Queues for one subscriber what its topic has batched. */
 void tw_hub_take_batch(struct tw_hub *hub, struct tw_sub *sub);

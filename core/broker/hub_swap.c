@@ -73,7 +73,6 @@ static void apply_queues(struct tw_hub *hub) {
 void tw_hub_swap(struct tw_hub *hub, struct tw_generation *generation, void *vm) {
     struct tw_generation *old = hub->generation;
     void *old_vm = hub->vm;
-    tw_hub_write_topics(hub); /* by the bounds that it was published under */
     hub->generation = tw_generation_ref(generation);
     if (vm) tw_hub_check_vm(hub); /* what the old one still holds */
     hub->vm = vm;

@@ -1,6 +1,8 @@
 /* topic.c: a dense array of local subscribers; order does not matter, so removal swaps. */
 #include "broker/topic.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -16,7 +18,10 @@ struct tw_topic *tw_topic_new(struct tw_name *name, struct tw_queue_settings que
 
 void tw_topic_free(struct tw_topic *topic) {
     TW_CHECK(topic->count == 0);
-    tw_topic_end_batch(topic);
+    while (topic->batch.count > 0) {
+        tw_topic_start_part(topic);
+        tw_topic_end_part(topic);
+    }
     tw_list_remove(&topic->dirty);
     tw_name_unref(&topic->name);
     tw_free(topic->batch.parcels);
@@ -36,15 +41,26 @@ void tw_topic_add(struct tw_topic *topic, struct tw_sub *sub) {
     topic->subs[topic->count++] = sub;
 }
 
+static void place(struct tw_topic *topic, uint32_t index, struct tw_sub *sub) {
+    topic->subs[index] = sub;
+    sub->index = index;
+}
+
+/* Those that are served stay in front of those that are not. */
 void tw_topic_remove(struct tw_topic *topic, struct tw_sub *sub) {
-    struct tw_sub *last = topic->subs[--topic->count];
-    topic->subs[sub->index] = last;
-    last->index = sub->index;
+    uint32_t hole = sub->index;
+    if (hole < topic->batch.served) {
+        place(topic, hole, topic->subs[--topic->batch.served]);
+        hole = topic->batch.served;
+    }
+    if (hole != --topic->count) place(topic, hole, topic->subs[topic->count]);
     sub->topic = NULL;
 }
 
 bool tw_topic_has_room(const struct tw_topic *topic, size_t frame) {
-    return topic->batch.count == 0 || topic->batch.bytes + frame <= TW_BATCH_BYTES;
+    const struct tw_batch *batch = &topic->batch;
+    size_t most = batch->part > 0 ? TW_BATCH_WAITING : TW_BATCH_BYTES;
+    return batch->count == 0 || batch->bytes + frame <= most;
 }
 
 void tw_topic_add_message(struct tw_topic *topic, struct tw_message *message) {
@@ -57,13 +73,27 @@ void tw_topic_add_message(struct tw_topic *topic, struct tw_message *message) {
     batch->bytes += (uint32_t)tw_message_frame(message).length;
 }
 
-void tw_topic_end_batch(struct tw_topic *topic) {
+void tw_topic_start_part(struct tw_topic *topic) {
     struct tw_batch *batch = &topic->batch;
-    for (uint32_t i = 0; i < batch->count; i++)
+    if (batch->part > 0) return;
+    batch->served = batch->part_bytes = 0;
+    do {
+        size_t frame = tw_message_frame(batch->parcels[batch->part]->message).length;
+        if (batch->part > 0 && batch->part_bytes + frame > TW_BATCH_BYTES) return;
+        batch->part_bytes += (uint32_t)frame;
+    } while (++batch->part < batch->count);
+}
+
+void tw_topic_end_part(struct tw_topic *topic) {
+    struct tw_batch *batch = &topic->batch;
+    for (uint32_t i = 0; i < batch->part; i++)
         tw_parcel_unref(batch->parcels[i]);
-    batch->first += batch->count;
-    batch->count = batch->bytes = 0;
-    if (batch->capacity <= KEEP_PARCELS) return;
+    batch->first += batch->part;
+    batch->count -= batch->part;
+    batch->bytes -= batch->part_bytes;
+    memmove(batch->parcels, batch->parcels + batch->part, batch->count * sizeof *batch->parcels);
+    batch->part = batch->part_bytes = batch->served = 0;
+    if (batch->count > 0 || batch->capacity <= KEEP_PARCELS) return;
     tw_free(batch->parcels);
     batch->parcels = NULL;
     batch->capacity = 0;

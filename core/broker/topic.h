@@ -29,16 +29,22 @@ struct tw_sub {
     bool by_script;              /* a handler subscribed it: authorize is not asked */
 };
 
-/* Bytes of frames that a batch holds at most, if it holds more than one. */
+/* Bytes of frames that are written to a subscriber at a time, if it is more than one. */
 #define TW_BATCH_BYTES 65536
+/* ... and that wait for so long as many subscribers are written to. */
+#define TW_BATCH_WAITING (1u << 20)
 
 /* What a turn brought a topic. Its subscribers get all of it in one write each at the end of the
- * turn, so that a message costs nothing per subscriber until then. See hub.c. */
+ * turn, so that a message costs nothing per subscriber until then. With many subscribers that takes
+ * several turns: a part of the batch is on its way then, and what comes meanwhile waits behind it.
+ */
 struct tw_batch {
     struct tw_parcel **parcels; /* one ref each */
     uint32_t count, capacity;
-    uint32_t bytes; /* of their frames */
-    uint64_t first; /* how many messages the topic had before these */
+    uint32_t bytes;            /* of their frames */
+    uint32_t part, part_bytes; /* so many of the first are on their way; 0: none */
+    uint32_t served;           /* ... and so many of the first subs have them */
+    uint64_t first;            /* how many messages the topic had before these */
 };
 
 struct tw_topic {
@@ -57,15 +63,20 @@ void tw_topic_free(struct tw_topic *topic); /* no subs any more */
 /* The sub gets what is batched from here on. */
 void tw_topic_add(struct tw_topic *topic, struct tw_sub *sub);
 void tw_topic_remove(struct tw_topic *topic, struct tw_sub *sub);
-/* Is there room in the batch for a frame of that many bytes? In an empty one always. */
+/* Is there room in the batch for a frame of that many bytes? In an empty one always; in one that is
+ * on its way for more. */
 bool tw_topic_has_room(const struct tw_topic *topic, size_t frame);
 /* Keeps a ref of the message. */
 void tw_topic_add_message(struct tw_topic *topic, struct tw_message *message);
-/* Every sub has taken the batch: empties it. */
-void tw_topic_end_batch(struct tw_topic *topic);
-/* Has the sub taken nothing of the batch yet? */
-static inline bool tw_sub_is_behind(const struct tw_sub *sub) {
-    return sub->taken <= sub->topic->batch.first;
+/* As many messages as make a write are on their way from now on, unless some are. */
+void tw_topic_start_part(struct tw_topic *topic);
+/* Every sub has taken what was on its way. */
+void tw_topic_end_part(struct tw_topic *topic);
+/* How many of the topic's messages the sub has, or is about to get without the batch. */
+static inline uint64_t tw_sub_taken(const struct tw_sub *sub) {
+    const struct tw_batch *batch = &sub->topic->batch;
+    uint64_t least = batch->first + (sub->index < batch->served ? batch->part : 0);
+    return sub->taken > least ? sub->taken : least;
 }
 
 #endif

@@ -7,18 +7,30 @@
 
 #include "net/stream.h"
 
-enum { EVENTS_A_TURN = 1024 };
+enum { EVENTS = 256, ROUNDS = 4, BYTES_A_TURN = 512 << 10 };
 
+static void tell(const struct epoll_event *event) {
+    unsigned seen = 0;
+    if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) seen |= TW_READABLE;
+    if (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) seen |= TW_WRITABLE;
+    tw_stream_on_ready((struct tw_stream *)event->data.ptr, seen);
+}
+
+/* What a turn does not get to is ready in the next one, in front of what was told now. Streams that
+ * are held cost nothing, and are many when handshakes take long: those behind them are told all the
+ * same. */
 static void on_poll(uv_poll_t *poll, int status, int ready) {
     struct tw_poller *poller = (struct tw_poller *)poll->data;
-    struct epoll_event events[EVENTS_A_TURN];
+    struct epoll_event events[EVENTS];
     (void)status, (void)ready;
-    int count = epoll_wait(poller->epoll, events, EVENTS_A_TURN, 0);
-    for (int i = 0; i < count; i++) {
-        unsigned seen = 0;
-        if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) seen |= TW_READABLE;
-        if (events[i].events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) seen |= TW_WRITABLE;
-        tw_stream_on_ready((struct tw_stream *)events[i].data.ptr, seen);
+    poller->bytes = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        unsigned held = poller->held;
+        int count = epoll_wait(poller->epoll, events, EVENTS, 0);
+        for (int i = 0; i < count && poller->bytes < BYTES_A_TURN; i++)
+            tell(&events[i]);
+        if (count < EVENTS || poller->bytes >= BYTES_A_TURN) return;
+        if (held == poller->held && poller->ops->is_late && poller->ops->is_late(poller)) return;
     }
 }
 

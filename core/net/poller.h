@@ -7,11 +7,14 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct tw_poller;
 struct tw_stream;
 
 enum { TW_READABLE = 1, TW_WRITABLE = 2 };
 
 struct tw_stream_ops {
+    /* True: the loop has read for long enough in this turn. NULL: never. */
+    bool (*is_late)(struct tw_poller *poller);
     /* True: what has come stays unread until the loop's next turn. NULL: never. */
     bool (*is_held)(struct tw_stream *stream);
     void (*on_read)(struct tw_stream *stream, const void *bytes, size_t length); /* borrowed */
@@ -27,6 +30,8 @@ struct tw_poller {
     int epoll;
     const struct tw_stream_ops *ops; /* of all its streams */
     struct tw_stream *closed;        /* on_closed is still to be called */
+    size_t bytes;                    /* read in this turn */
+    unsigned held;                   /* how often a stream was held */
 };
 
 /* 0 or a uv error. */

@@ -29,6 +29,7 @@ static void read_some(struct tw_stream *stream) {
     const struct tw_stream_ops *ops = stream->poller->ops;
     ssize_t length = recv(stream->fd, buffer, sizeof buffer, 0);
     if (length > 0) {
+        stream->poller->bytes += (size_t)length;
         ops->on_read(stream, buffer, (size_t)length);
     } else if (length == 0) {
         want(stream, stream->wanted & (unsigned)~TW_READABLE);
@@ -46,7 +47,10 @@ void tw_stream_on_ready(struct tw_stream *stream, unsigned ready) {
     }
     if (!stream->is_closing && ready & stream->wanted & TW_READABLE) {
         const struct tw_stream_ops *ops = stream->poller->ops;
-        if (!ops->is_held || !ops->is_held(stream)) read_some(stream);
+        if (ops->is_held && ops->is_held(stream))
+            stream->poller->held++;
+        else
+            read_some(stream);
     }
     if (!stream->is_closing && ready & (unsigned)~stream->wanted) watch(stream);
 }
