@@ -67,10 +67,31 @@ static struct job *current(struct tw_reload *reload) {
 
 /* --- after the load --- */
 
+/* VMs that nobody uses any more. A large one takes long to free, so that is done off the loop. */
+struct burial {
+    uv_work_t work;
+    struct tw_vm **vms;
+    size_t count;
+};
+
+static void bury(uv_work_t *work) {
+    struct burial *burial = TW_CONTAINER(work, struct burial, work);
+    for (size_t i = 0; i < burial->count; i++)
+        tw_vm_free(burial->vms[i]);
+    tw_free(burial->vms);
+}
+
+static void after_burial(uv_work_t *work, int cancelled) {
+    (void)cancelled;
+    tw_free(TW_CONTAINER(work, struct burial, work));
+}
+
 static void free_vms(struct tw_reload *reload) {
-    for (size_t i = 0; i < reload->vm_count; i++)
-        if (reload->vms[i]) tw_vm_free(reload->vms[i]);
-    tw_free(reload->vms);
+    if (!reload->vms) return;
+    struct burial *burial = TW_NEW(struct burial);
+    burial->vms = reload->vms;
+    burial->count = reload->vm_count;
+    uv_queue_work(&tw_server_control(reload->server)->loop, &burial->work, bury, after_burial);
     reload->vms = NULL;
     reload->vm_count = 0;
 }
