@@ -205,7 +205,7 @@ static uint64_t clock_ms(void *driver) {
 static void init_hubs(struct tw_server *server) {
     unsigned boxes = server->hubs.workers + 1;
     struct timespec wall, mono;
-    server->hubs.boxes = tw_alloc(boxes * sizeof *server->hubs.boxes);
+    server->hubs.boxes = tw_alloc_lines(boxes * sizeof *server->hubs.boxes);
     for (unsigned i = 0; i < boxes; i++)
         tw_mailbox_init(&server->hubs.boxes[i], MAILBOX_BOUND);
     server->hubs.wake = wake;
@@ -231,7 +231,7 @@ static void deinit_hubs(struct tw_server *server) {
 /* All hubs exist before any of them runs, since they write to each other. */
 static int init_workers(struct tw_server *server, const struct sockets *sockets, int admin_fd) {
     unsigned count = server->hubs.workers;
-    server->workers = tw_alloc((count + 1) * sizeof *server->workers);
+    server->workers = tw_alloc_lines((count + 1) * sizeof *server->workers);
     for (unsigned i = 0; i <= count; i++) {
         bool is_control = i == count;
         int status =

@@ -28,6 +28,13 @@ void *tw_alloc(size_t size) {
     return p;
 }
 
+void *tw_alloc_lines(size_t size) {
+    size_t whole = (size + TW_CACHE_LINE - 1) / TW_CACHE_LINE * TW_CACHE_LINE;
+    void *p = size <= PTRDIFF_MAX ? aligned_alloc(TW_CACHE_LINE, whole) : NULL;
+    if (!p) die(size);
+    return memset(p, 0, whole);
+}
+
 void *tw_try_alloc(size_t size) {
     return is_chosen_to_fail() ? NULL : zeroed(size);
 }

@@ -5,9 +5,13 @@
 
 #include <stddef.h>
 
+#define TW_CACHE_LINE 64
+
 /* Return owned, zeroed memory; never NULL. Freed by tw_free. */
 void *tw_alloc(size_t size);
 void *tw_try_alloc(size_t size);
+/* The same on cache lines of its own: what one thread writes there, no other has to wait for. */
+void *tw_alloc_lines(size_t size);
 /* Like realloc; new bytes are not zeroed. */
 void *tw_realloc(void *p, size_t size);
 void *tw_try_realloc(void *p, size_t size);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/mem.h"
 #include "broker/mail.h"
 
 struct tw_mailbox_lane {
@@ -16,8 +17,9 @@ struct tw_mailbox_lane {
     size_t count;
 };
 
+/* One for each hub, in a row, written by all of them: on cache lines of its own. */
 struct tw_mailbox {
-    pthread_mutex_t lock;
+    _Alignas(TW_CACHE_LINE) pthread_mutex_t lock;
     struct tw_mailbox_lane up, down;
     size_t bound;
     atomic_bool is_congested; /* the down lane is at its bound */

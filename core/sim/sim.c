@@ -119,7 +119,7 @@ static void on_answer(struct tw_hub *hub, const struct tw_mail *mail) {
 static void init_nodes(struct tw_sim *sim, struct tw_vm **vms) {
     unsigned count = sim->hubs.workers + 1;
     struct node *nodes = tw_alloc(count * sizeof *nodes);
-    sim->hubs.boxes = tw_alloc(count * sizeof *sim->hubs.boxes);
+    sim->hubs.boxes = tw_alloc_lines(count * sizeof *sim->hubs.boxes);
     for (unsigned i = 0; i < count; i++)
         tw_mailbox_init(&sim->hubs.boxes[i], MAILBOX_BOUND);
     for (unsigned i = 0; i < count; i++) {

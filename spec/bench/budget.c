@@ -2,18 +2,25 @@
  * one worker, from the bytes that a socket would give to those that it would take, with the app of
  * spec/bench/app and its Lua. The sockets alone are missing.
  *
- *   budget WORK ROUNDS
+ *   budget APP WORK ROUNDS
  *
  *   fanout1     a message to 1,000 subscribers in each turn
  *   fanout64    64 messages to 1,000 subscribers in each turn
  *   publish     64 messages to one subscriber in each turn
  *   handshake   one more client
  *   heartbeat   1,000 idle clients: a ping, and the pong
- *   memory      prints the bytes that an idle client holds, counted over so many clients */
+ *   memory      prints the bytes that an idle client holds, counted over so many clients
+ *
+ *   budget APP flat ROUNDS SUBSCRIBERS CHANNELS
+ *
+ * has so many subscribers on each of so many channels, publishes a message to one of them in each
+ * turn, ROUNDS times, and prints the nanoseconds of that (`publish_rounds` is what flat.lua counts
+ * the instructions of). */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "proto/raw.h"
@@ -87,19 +94,32 @@ static void begin(const char *path) {
 
 /* --- clients --- */
 
-static struct tw_session *connect_one(void) {
-    static const char request[] = "GET /ws/bench:1 HTTP/1.1\r\n"
-                                  "Host: 127.0.0.1:8080\r\n"
-                                  "Upgrade: websocket\r\n"
-                                  "Connection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                                  "Sec-WebSocket-Version: 13\r\n\r\n";
+#define REST_OF_REQUEST                                                                            \
+    " HTTP/1.1\r\n"                                                                                \
+    "Host: 127.0.0.1:8080\r\n"                                                                     \
+    "Upgrade: websocket\r\n"                                                                       \
+    "Connection: Upgrade\r\n"                                                                      \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"                                              \
+    "Sec-WebSocket-Version: 13\r\n\r\n"
+
+static struct tw_session *connect_by(const char *request, size_t length) {
     static char place;
     struct tw_ip ip = {0};
     struct tw_session *session = tw_session_new(&config, &place, &ip);
-    tw_session_on_read(session, request, sizeof request - 1);
+    tw_session_on_read(session, request, length);
     turn();
     return session;
+}
+
+static struct tw_session *connect_one(void) {
+    static const char request[] = "GET /ws/bench:1" REST_OF_REQUEST;
+    return connect_by(request, sizeof request - 1);
+}
+
+static struct tw_session *connect_to(unsigned long channel) {
+    char request[300];
+    int length = snprintf(request, sizeof request, "GET /ws/bench:%lu" REST_OF_REQUEST, channel);
+    return connect_by(request, (size_t)length);
 }
 
 /* Frames as a client sends them, masked with zeros. */
@@ -148,6 +168,41 @@ static void heartbeats(unsigned long rounds) {
     }
 }
 
+__attribute__((noipa)) static void publish_rounds(struct tw_session **publishers,
+                                                  unsigned long count, unsigned long rounds,
+                                                  const char *bytes, size_t length) {
+    for (unsigned long i = 0; i < rounds; i++) {
+        tw_session_on_read(publishers[i * 7919 % count], bytes, length);
+        turn();
+    }
+}
+
+static double cpu_ns(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static void flat(unsigned long rounds, unsigned long subscribers, unsigned long channels) {
+    static char bytes[PAYLOAD + 8];
+    size_t length = frames(bytes, 1);
+    struct tw_session **publishers = tw_alloc(channels * sizeof(struct tw_session *));
+    for (unsigned long i = 0; i < subscribers; i++)
+        for (unsigned long j = 0; j < channels; j++)
+            publishers[j] = connect_to(j);
+    publish_rounds(publishers, channels, rounds / 10, bytes, length);
+    uint64_t before = hub.stats.messages_out;
+    double since_ns = cpu_ns();
+    publish_rounds(publishers, channels, rounds, bytes, length);
+    since_ns = cpu_ns() - since_ns;
+    if (hub.stats.messages_out - before != rounds * subscribers) {
+        fprintf(stderr, "budget: deliveries are missing\n");
+        exit(1);
+    }
+    printf("ns %.1f\n", since_ns / (double)rounds);
+    tw_free(publishers);
+}
+
 static void count_memory(unsigned long clients) {
     connect_one();
     struct mallinfo2 before = mallinfo2();
@@ -158,10 +213,13 @@ static void count_memory(unsigned long clients) {
 }
 
 int main(int argc, char **argv) {
+    bool is_flat = argc == 6 && strcmp(argv[2], "flat") == 0;
     const char *work = argc == 4 ? argv[2] : "";
-    unsigned long rounds = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
-    if (argc == 4) begin(argv[1]);
-    if (strcmp(work, "fanout1") == 0) {
+    unsigned long rounds = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
+    if (argc == 4 || is_flat) begin(argv[1]);
+    if (is_flat) {
+        flat(rounds, strtoul(argv[4], NULL, 10), strtoul(argv[5], NULL, 10));
+    } else if (strcmp(work, "fanout1") == 0) {
         fan_out(SUBSCRIBERS, 1, rounds);
     } else if (strcmp(work, "fanout64") == 0) {
         fan_out(SUBSCRIBERS, 64, rounds);
@@ -176,7 +234,7 @@ int main(int argc, char **argv) {
         count_memory(rounds);
     } else {
         fprintf(stderr, "usage: budget APP fanout1|fanout64|publish|handshake|heartbeat|memory "
-                        "ROUNDS\n");
+                        "ROUNDS\n       budget APP flat ROUNDS SUBSCRIBERS CHANNELS\n");
         return 2;
     }
     return 0;

@@ -27,25 +27,33 @@ local descriptors = tonumber(output_of("ulimit -Hn")) or 1048576
 -- ---- what runs ----
 
 local function spawn(core, command, args)
-  if is_pinned then
+  if is_pinned and core then
     return process.spawn { command = "taskset", args = { "-c", core, command, unpack(args) } }
   end
   return process.spawn { command = command, args = args }
 end
 
-local SERVERS = {
-  tidewire = {
+local function tidewire(is_free, ...)
+  return {
     command = BUILD .. "/tidewire",
-    args = { "run", "spec/bench/app", "--admin", "127.0.0.1:0", "--no-watch" },
+    args = { "run", "spec/bench/app", "--admin", "127.0.0.1:0", "--no-watch", ... },
     ready = "listen=127%.0%.0%.1:(%d+)",
-  },
+    is_free = is_free, -- pinned to no core, nor is its load
+  }
+end
+
+local SERVERS = {
+  tidewire = tidewire(false),
   floor = { command = BUILD .. "/bench_limit", args = {}, ready = "port=(%d+)" },
+  ["2 workers"] = tidewire(true, "-D", "workers=2"),
+  ["1 worker"] = tidewire(true, "-D", "workers=1"),
 }
+local BESIDE_FLOOR, BESIDE_ITSELF = { "tidewire", "floor" }, { "2 workers", "1 worker" }
 
 -- One run of the load tool against a fresh server; its result.
 local function measure(name, args)
   local kind = SERVERS[name]
-  local server = spawn(SERVER_CORE, kind.command, kind.args)
+  local server = spawn(not kind.is_free and SERVER_CORE, kind.command, kind.args)
   local port = loop.wait(function()
     return server:stdout():match(kind.ready) or server:has_ended()
   end, 10)
@@ -57,7 +65,7 @@ local function measure(name, args)
     "--pid", tostring(server.pid), "--json", "--timeout", "20",
   }
   for i = 2, #args do all[#all + 1] = tostring(args[i]) end
-  local client = spawn(CLIENT_CORE, BUILD .. "/tidewire", all)
+  local client = spawn(not kind.is_free and CLIENT_CORE, BUILD .. "/tidewire", all)
   client:wait_exit(600)
   server:kill()
   local result = json.decode(client:stdout())
@@ -92,6 +100,9 @@ local TRAFFIC = {
   { "p99", "us", latency("run", "p99") },
 }
 
+-- Of a server that may use more cores than the load leaves it, the rate says nothing.
+local COST = { TRAFFIC[1], TRAFFIC[2] }
+
 local IDLE = {
   { "memory per client", "bytes", function(result) return result.memory.bytes_per_client end },
   { "CPU per handshake", "us", function(result) return result.connect.server_cpu_us end },
@@ -120,9 +131,9 @@ end
 
 local WORKLOADS, ORDER = {}, {}
 
-local function workload(name, figures, args)
+local function workload(name, figures, args, sides)
   ORDER[#ORDER + 1] = name
-  WORKLOADS[name] = { name = name, figures = figures, args = args }
+  WORKLOADS[name] = { name = name, figures = figures, args = args, sides = sides or BESIDE_FLOOR }
 end
 
 local function fanout(window)
@@ -158,10 +169,12 @@ end
 workload("fanout-1", TRAFFIC, fanout(1))
 workload("fanout-16", TRAFFIC, fanout(16))
 workload("fanout-64", TRAFFIC, fanout(64))
-workload("channels", TRAFFIC, function(seconds)
+local function channels(seconds)
   return { "fanout", "--clients", 10000, "--channels", 1000, "--window", 64,
     "--duration", seconds }
-end)
+end
+
+workload("channels", TRAFFIC, channels)
 workload("echo-128", TRAFFIC, echo(128))
 workload("echo-16k", TRAFFIC, echo(16384))
 workload("open-1", TRAFFIC, open(1))
@@ -172,11 +185,15 @@ workload("slow", SLOW, function(seconds)
   return { "slow", "--clients", 1000, "--share", 0.1, "--size", 8192, "--window", 8,
     "--duration", 3 * seconds }
 end)
+workload("workers-1", COST, fanout(1), BESIDE_ITSELF)
+workload("workers-16", COST, fanout(16), BESIDE_ITSELF)
+workload("workers-64", COST, fanout(64), BESIDE_ITSELF)
+workload("workers-channels", COST, channels, BESIDE_ITSELF)
 if descriptors > 100100 then workload("idle-100k", IDLE, idle(100000)) end
 
 -- ---- the report ----
 
-local ROW = "%-10s %-18s %13s %13s %8s  %s"
+local ROW = "%-16s %-18s %13s %13s %8s  %s"
 
 local function median(values)
   local sorted = { unpack(values) }
@@ -220,16 +237,17 @@ local function print_doubts(one, results)
       end
     end
   end
-  for doubt in pairs(doubts) do print(("%-10s ! %s"):format(one.name, doubt)) end
+  for doubt in pairs(doubts) do print(("%-16s ! %s"):format(one.name, doubt)) end
 end
 
 local function report(one, results)
   local figures = {}
   for _, figure in ipairs(one.figures) do
-    local ours, floors = all_of(results.tidewire, figure[3]), all_of(results.floor, figure[3])
-    local value = ratio(ours, floors)
-    figures[figure[1]] = { unit = figure[2], tidewire = ours, floor = floors, ratio = value }
-    print(ROW:format(one.name, figure[1], number(median(ours)), number(median(floors)),
+    local first, second = one.sides[1], one.sides[2]
+    local ours, others = all_of(results[first], figure[3]), all_of(results[second], figure[3])
+    local value = ratio(ours, others)
+    figures[figure[1]] = { unit = figure[2], [first] = ours, [second] = others, ratio = value }
+    print(ROW:format(one.name, figure[1], number(median(ours)), number(median(others)),
       value and ("%.2f"):format(value) or "", figure[2]))
   end
   print_doubts(one, results)
@@ -237,10 +255,10 @@ local function report(one, results)
 end
 
 local function run(one, options)
-  local results = { tidewire = {}, floor = {} }
+  local results = { [one.sides[1]] = {}, [one.sides[2]] = {} }
   local args = one.args(options.seconds)
   for i = 1, options.repetitions do
-    for _, name in ipairs { "tidewire", "floor" } do
+    for _, name in ipairs(one.sides) do
       say("%s %d/%d %s", one.name, i, options.repetitions, name)
       results[name][i] = measure(name, args)
     end
@@ -280,8 +298,12 @@ local function main(args)
   local write = print
   if options.json then print = function() end end -- luacheck: ignore
   if not is_pinned then say("not pinned: there is one core, or no taskset") end
-  print(ROW:format("", "", "tidewire", "floor", "ratio", "unit"))
+  local sides
   for _, name in ipairs(options) do
+    if sides ~= WORKLOADS[name].sides then
+      sides = WORKLOADS[name].sides
+      print(ROW:format("", "", sides[1], sides[2], "ratio", "unit"))
+    end
     local results = run(WORKLOADS[name], options)
     everything[#everything + 1] = {
       workload = name, figures = report(WORKLOADS[name], results), runs = results,

@@ -109,7 +109,7 @@ static void begin(bool has_key) {
     FUZZ_ASSERT(tidewire_new((struct tidewire **)&server, &options) == 0);
     FUZZ_ASSERT(server->hubs.workers == WORKERS);
     struct tw_hubs *hubs = &server->hubs;
-    hubs->boxes = (struct tw_mailbox *)tw_alloc((WORKERS + 1) * sizeof *hubs->boxes);
+    hubs->boxes = (struct tw_mailbox *)tw_alloc_lines((WORKERS + 1) * sizeof *hubs->boxes);
     for (unsigned i = 0; i <= WORKERS; i++)
         tw_mailbox_init(&hubs->boxes[i], BOUND);
     hubs->wake = wake;

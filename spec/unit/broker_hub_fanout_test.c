@@ -2,6 +2,8 @@
  * the socket does not take, or what cannot be one write, goes by the outbox, in the same order. */
 #include "broker_hub_support.h"
 
+#include "app/worker.h"
+
 static struct fake *publisher, *reader;
 
 /* Two subscribers of "a", at the worker that is its home. */
@@ -170,6 +172,45 @@ static void a_goodbye_may_find_it_broken(unsigned workers) {
 }
 WITH_1_AND_4(a_goodbye_may_find_it_broken)
 
+/* What hubs write to is theirs alone, but for mailboxes: and of those, no two share a cache line. A
+ * message is counted once for each worker, however many hear it there. */
+static void a_message_is_counted_per_worker_not_per_subscriber(unsigned workers) {
+    struct world world;
+    unsigned per_worker[2] = {1, 20}, refs[2];
+    for (int i = 0; i < 2; i++) {
+        begin(&world, workers);
+        unsigned home = home_of(&world, "a");
+        for (unsigned j = 0; j < workers * per_worker[i]; j++)
+            subscribe(&world, fake_join(&world, j, 0), "a");
+        for (unsigned j = 0; j < workers; j++)
+            world.is_asleep[j] = j != home;
+        struct tw_message *message = message_of("7");
+        struct tw_mail *mail = tw_mail_new(TW_MAIL_PUBLISH);
+        mail->channel = tw_name_ref(channel_of(&world, "a")->name);
+        mail->message = tw_message_ref(message);
+        tw_hub_post(&world.hub[home], home, mail);
+        settle(&world); /* delivered at home, in the others' mailboxes */
+        refs[i] = atomic_load(&message->refs);
+        assert_true(STAT(&world, messages_out) >= per_worker[i] + 2);
+        tw_message_unref(&message);
+        world_end(&world);
+    }
+    assert_int_equal(refs[0], refs[1]);
+    assert_int_equal(refs[0], 1 + (workers - 1));
+}
+WITH_1_AND_4(a_message_is_counted_per_worker_not_per_subscriber)
+
+static void mailboxes_share_no_cache_line(void **state) {
+    (void)state;
+    struct tw_mailbox *boxes = (struct tw_mailbox *)tw_alloc_lines(3 * sizeof *boxes);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal((uintptr_t)&boxes[i] % TW_CACHE_LINE, 0);
+    assert_int_equal(boxes[2].bound, 0);
+    tw_free(boxes);
+    _Static_assert(sizeof *boxes % TW_CACHE_LINE == 0, "the next one begins a line");
+    _Static_assert(sizeof(struct tw_worker) % TW_CACHE_LINE == 0, "the next one begins a line");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TESTS_1_AND_4(a_turn_is_one_write),
@@ -182,6 +223,8 @@ int main(void) {
         TESTS_1_AND_4(more_than_a_batch_is_several_writes),
         TESTS_1_AND_4(a_broken_reader_hurts_nobody),
         TESTS_1_AND_4(a_goodbye_may_find_it_broken),
+        TESTS_1_AND_4(a_message_is_counted_per_worker_not_per_subscriber),
+        cmocka_unit_test(mailboxes_share_no_cache_line),
     };
     return cmocka_run_group_tests(tests, NULL, no_failed_checks);
 }
