@@ -27,7 +27,8 @@ struct tw_channel {
     struct tw_heap_node tick;
     struct tw_list idle; /* in hub->idle_channels: made by a pattern and without subscribers */
     uint64_t idle_since_ms;
-    unsigned slow; /* like hub->slow_round: its mail goes through the slow lane */
+    uint64_t slow_until_ms; /* a handler took long: till then its mail goes through the slow lane */
+    uint32_t slow_mails;    /* of it, in that lane */
     struct tw_quarantine quarantine;
     bool lacks_init; /* opened while quarantined: open gives it an empty state, and runs no init */
     uint32_t per_worker[];

@@ -41,7 +41,8 @@ struct tw_hubs {
 
 #define TW_HUB_BATCH 4096        /* up mails that one turn handles */
 #define TW_HUB_TURN_MS 2         /* each of reading, handling and writing: then the next turn */
-#define TW_HUB_SLOW_MS 5         /* a channel whose handler lasts longer lets others go first */
+#define TW_HUB_SLOW_MS 5         /* a channel whose handler lasts longer lets others go first ... */
+#define TW_HUB_SLOW_FOR_MS 1000  /* ... for so long */
 #define TW_HUB_CLOCK_EVERY 16    /* writes, goodbyes ... between two looks at the clock */
 #define TW_HUB_BACKLOG 8192      /* mails waiting in a hub before its clients are read no more */
 #define TW_HUB_MAX_BACKLOG 65536 /* ... before publishes of handlers are dropped, with an error */
@@ -84,12 +85,12 @@ struct tw_hub {
     struct tw_mail_queue self;   /* up mail to myself */
     struct tw_mail_queue taken;  /* up mail from my box, not handled yet */
     struct tw_mail_queue slow;   /* up mail for channels whose handlers take long */
-    unsigned slow_round;         /* channel->slow of those */
-    uint64_t slow_until_ms;      /* till then they are known, also when none of their mail waits */
-    uint64_t handled_ms;         /* hubs->clock_ms after the last up mail */
+    size_t slow_orphans;         /* of these, for channels that were closed meanwhile */
+    uint64_t slow_until_ms;      /* the latest of channels */
+    uint64_t handled_ms;         /* hubs->clock_ms before the first and after each up mail */
     uint64_t writing_ms;         /* ... when writing began */
     unsigned writes;
-    bool has_slow, is_slow_turn, is_turn_over;
+    bool is_slow_turn, is_turn_over;
     bool is_clogged;  /* too much waits for subscribers: no up mail until that is written */
     bool is_box_left; /* not looked at in the last turn: who put something there woke me for it */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */

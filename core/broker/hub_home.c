@@ -49,6 +49,7 @@ void tw_hub_open_literal_channels(struct tw_hub *hub) {
 
 void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel) {
     if (hub->vm && channel->script) hub->hubs->hooks->close(hub->vm, channel);
+    hub->slow_orphans += channel->slow_mails;
     tw_heap_remove(&hub->ticks, &channel->tick);
     tw_map_remove(&hub->channels, channel->name->hash, &channel->name->text);
     tw_channel_free(channel);

@@ -103,26 +103,40 @@ static bool take_up(struct tw_hub *hub, struct tw_mailbox *box) {
     return wake;
 }
 
-/* Must it wait behind a mail of the slow lane? What is for no channel waits for all of them. */
-static bool is_slow(struct tw_hub *hub, const struct tw_mail *mail) {
-    if (!hub->has_slow) return false;
-    const struct tw_channel *channel =
-        mail->channel ? tw_hub_find_channel(hub, mail->channel) : NULL;
-    return channel ? channel->slow == hub->slow_round : !mail->channel && hub->slow.head;
+/* Puts the mail into the slow lane if it must wait there: behind others for its channel, since a
+ * handler of the channel took long, or, for no channel, behind all. */
+static bool put_aside(struct tw_hub *hub, struct tw_mail *mail) {
+    if (!hub->slow.head && hub->now_ms >= hub->slow_until_ms) return false;
+    struct tw_channel *channel = mail->channel ? tw_hub_find_channel(hub, mail->channel) : NULL;
+    bool is_slow = mail->channel ? hub->slow_orphans > 0 : hub->slow.head != NULL;
+    if (channel) is_slow |= channel->slow_mails > 0 || hub->now_ms < channel->slow_until_ms;
+    if (!is_slow) return false;
+    if (channel)
+        channel->slow_mails++;
+    else if (mail->channel)
+        hub->slow_orphans++;
+    tw_mail_queue_append(&hub->slow, mail);
+    return true;
+}
+
+static struct tw_mail *shift_slow(struct tw_hub *hub) {
+    struct tw_mail *mail = tw_mail_queue_shift(&hub->slow);
+    if (!mail) return NULL;
+    struct tw_channel *channel = mail->channel ? tw_hub_find_channel(hub, mail->channel) : NULL;
+    if (channel && channel->slow_mails > 0)
+        channel->slow_mails--;
+    else if (mail->channel)
+        hub->slow_orphans--;
+    return mail;
 }
 
 void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name) {
     uint64_t clock_ms = hub->hubs->clock_ms(hub->hubs->driver), before_ms = hub->handled_ms;
     hub->handled_ms = clock_ms;
     hub->is_turn_over = clock_ms >= hub->now_ms + TW_HUB_TURN_MS;
-    if (before_ms < hub->now_ms) before_ms = hub->now_ms; /* the first of this turn */
     if (!name || clock_ms < before_ms + TW_HUB_SLOW_MS) return;
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
-    if (!channel) return;
-    if (!hub->has_slow) hub->slow_round++;
-    hub->has_slow = true;
-    hub->slow_until_ms = clock_ms + TW_HUB_SLOW_MS;
-    channel->slow = hub->slow_round;
+    if (channel) channel->slow_until_ms = hub->slow_until_ms = clock_ms + TW_HUB_SLOW_FOR_MS;
 }
 
 /* False if it used up the turn's time. */
@@ -141,10 +155,7 @@ static bool handle_fresh(struct tw_hub *hub) {
         hub->is_own_turn = !hub->is_own_turn;
         if (!queue->head) queue = queue == &hub->self ? &hub->taken : &hub->self;
         if (!(mail = tw_mail_queue_shift(queue))) break;
-        if (is_slow(hub, mail)) {
-            tw_mail_queue_append(&hub->slow, mail);
-            continue;
-        }
+        if (put_aside(hub, mail)) continue;
         any = true;
         if (!handle_one(hub, mail)) break;
     }
@@ -153,7 +164,7 @@ static bool handle_fresh(struct tw_hub *hub) {
 
 static void handle_slow(struct tw_hub *hub) {
     struct tw_mail *mail;
-    for (size_t i = 0; i < TW_HUB_BATCH && (mail = tw_mail_queue_shift(&hub->slow)); i++)
+    for (size_t i = 0; i < TW_HUB_BATCH && (mail = shift_slow(hub)); i++)
         if (!handle_one(hub, mail)) return;
 }
 
@@ -166,7 +177,6 @@ static void handle_up(struct tw_hub *hub) {
         hub->is_slow_turn = hub->slow.head;
     else
         handle_slow(hub);
-    if (!hub->slow.head && hub->now_ms >= hub->slow_until_ms) hub->has_slow = false;
 }
 
 static void resume_clients(struct tw_hub *hub) {
@@ -186,6 +196,7 @@ void tw_hub_take_mail(struct tw_hub *hub) {
     handle_all(hub, first);
     retry_spills(hub);
     hub->is_stalled = is_any_congested(hub);
+    if (hub->hubs->clock_ms) hub->handled_ms = hub->hubs->clock_ms(hub->hubs->driver);
     if (!hub->is_stalled && !hub->is_clogged) {
         wake |= take_up(hub, box);
         handle_up(hub);

@@ -11,7 +11,7 @@ void tw_mail_queue_append(struct tw_mail_queue *queue, struct tw_mail *mail);
 void tw_hub_take_mail(struct tw_hub *hub);
 /* An up mail for this channel (or NULL) was handled. If the turn's time is used up, it takes no
  * more such mail; and if it was this one that took long, what else comes for the channel goes
- * through the slow lane for the next TW_HUB_SLOW_MS, and until that is empty. */
+ * through the slow lane for the next TW_HUB_SLOW_FOR_MS. */
 void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name);
 /* Up mail of my own that waits. */
 static inline size_t tw_hub_backlog(const struct tw_hub *hub) {
