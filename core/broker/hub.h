@@ -87,6 +87,7 @@ struct tw_hub {
     struct tw_mail_queue slow;   /* up mail for channels whose handlers take long */
     size_t slow_orphans;         /* of these, for channels that were closed meanwhile */
     uint64_t slow_until_ms;      /* the latest of channels */
+    uint64_t slow_again_ms;      /* no mail of these before, if there are others */
     uint64_t handled_ms;         /* hubs->clock_ms before the first and after each up mail */
     uint64_t writing_ms;         /* ... when writing began */
     unsigned writes;

@@ -164,19 +164,22 @@ static bool handle_fresh(struct tw_hub *hub) {
 
 static void handle_slow(struct tw_hub *hub) {
     struct tw_mail *mail;
+    uint64_t since_ms = hub->handled_ms;
     for (size_t i = 0; i < TW_HUB_BATCH && (mail = shift_slow(hub)); i++)
-        if (!handle_one(hub, mail)) return;
+        if (!handle_one(hub, mail)) break;
+    hub->slow_again_ms = hub->handled_ms + (hub->handled_ms - since_ms);
 }
 
-/* The slow lane waits for one turn of the others, no more, and what they delivered is written
- * first. */
+/* The slow lane waits until the others have had a turn, and as much time as it had before, if they
+ * can use it. What they delivered is written first. */
 static void handle_up(struct tw_hub *hub) {
-    bool is_slow_turn = hub->is_slow_turn;
-    hub->is_slow_turn = false;
-    if (!is_slow_turn && handle_fresh(hub))
+    bool is_slow_turn = hub->is_slow_turn && hub->now_ms >= hub->slow_again_ms;
+    if (!is_slow_turn && handle_fresh(hub)) {
         hub->is_slow_turn = hub->slow.head;
-    else
-        handle_slow(hub);
+        return;
+    }
+    hub->is_slow_turn = false;
+    handle_slow(hub);
 }
 
 static void resume_clients(struct tw_hub *hub) {

@@ -127,11 +127,30 @@ static void a_slow_one_is_remembered(void **state) {
     assert_int_equal(handled, 1);
     assert_string_equal(own->got, "|1");
     publish(own, "slow:quick", "2");
-    turn_now(&world, 0); /* the lane has waited long enough */
+    turn_now(&world, 0); /* one turn it has waited */
     assert_int_equal(handled, 2);
     assert_string_equal(own->got, "|1");
     turn_now(&world, 0);
     assert_string_equal(own->got, "|1|2");
+    world_end(&world);
+}
+
+/* ... and the others have as much time as it had. */
+static void the_slow_lane_has_half_of_the_time(void **state) {
+    (void)state;
+    struct world world;
+    late_world(&world, 1, 0);
+    struct fake *own = fake_join(&world, 0, 0);
+    script.transform = take_long_if_slow;
+    for (int i = 0; i < 10; i++)
+        publish(own, "slow:slow", "1");
+    uint64_t since_ms = clock_now_ms;
+    while (handled < 9) {
+        publish(own, "slow:quick", "1");
+        clock_now_ms++;
+        turn_now(&world, 0);
+    }
+    assert_in_range(clock_now_ms - since_ms, (9 + 7) * LONG_MS, (9 + 8) * LONG_MS);
     world_end(&world);
 }
 
@@ -292,6 +311,7 @@ int main(void) {
         cmocka_unit_test(a_turn_ends_after_a_long_handler),
         cmocka_unit_test(other_channels_overtake_a_slow_one),
         cmocka_unit_test(a_slow_one_is_remembered),
+        cmocka_unit_test(the_slow_lane_has_half_of_the_time),
         cmocka_unit_test(only_the_slow_wait),
         cmocka_unit_test(a_slow_lane_of_many_is_emptied),
         cmocka_unit_test(what_comes_meanwhile_is_not_forgotten),
