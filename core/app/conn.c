@@ -106,7 +106,8 @@ void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *pee
     int buffer = (int)worker->hub.generation->settings.socket_buffer;
     struct tw_ip ip = tw_ip_of_sockaddr(peer);
     struct tw_conn *conn = TW_NEW(struct tw_conn);
-    if (buffer > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    if (buffer != worker->send_buffer || peer->sa_family == AF_UNIX)
+        tw_listener_bound_sends(fd, buffer);
     int status = tw_stream_open(&conn->stream, &worker->poller, fd);
     if (status < 0) {
         tw_log(TW_LOG_ERROR, "conn", "not accepted error=\"%s\"", tw_strerror(status));

@@ -130,6 +130,7 @@ void tw_server_unlink_sockets(struct tw_server *server) {
 
 static int bind_all(struct tw_server *server, struct sockets *sockets) {
     const struct tw_settings *settings = &server->generation->settings;
+    int send_buffer = (int)settings->socket_buffer;
     struct tw_buf texts = {0};
     int status = 0;
     sockets->count = settings->listen_count;
@@ -137,15 +138,15 @@ static int bind_all(struct tw_server *server, struct sockets *sockets) {
     memset(sockets->fds, 0xff, sockets->count * server->hubs.workers * sizeof(int));
     for (size_t i = 0; i < sockets->count && status == 0; i++) {
         char text[TW_ADDRESS_TEXT_SIZE];
-        status =
-            tw_listener_bind(settings->listen[i], server->hubs.workers > 1, &sockets->fds[i], text);
+        status = tw_listener_bind(settings->listen[i], server->hubs.workers > 1, send_buffer,
+                                  &sockets->fds[i], text);
         if (status < 0) {
             tw_log(TW_LOG_ERROR, "listen", "cannot listen address=%s error=\"%s\"",
                    settings->listen[i], text);
             break;
         }
         for (unsigned row = 1; row < server->hubs.workers && status == 0; row++)
-            status = tw_listener_bind_again(text, sockets->fds[i],
+            status = tw_listener_bind_again(text, sockets->fds[i], send_buffer,
                                             &sockets->fds[row * sockets->count + i]);
         remember_socket(server, text);
         tw_buf_print(&texts, "%s%s", i ? "," : "", text);
@@ -165,7 +166,8 @@ static bool is_local(const char *text) {
 static int bind_admin(struct tw_server *server, int *fd) {
     char text[TW_ADDRESS_TEXT_SIZE] = "off";
     if (strcmp(server->admin, "off") != 0) {
-        int status = tw_listener_bind(server->admin, false, fd, text);
+        int status = tw_listener_bind(server->admin, false,
+                                      (int)server->generation->settings.socket_buffer, fd, text);
         if (status < 0) {
             tw_log(TW_LOG_ERROR, "listen", "cannot listen admin=%s error=\"%s\"", server->admin,
                    text);

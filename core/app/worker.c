@@ -81,6 +81,7 @@ int tw_worker_init(struct tw_worker *worker, struct tw_server *server, unsigned 
     int status = uv_loop_init(&worker->loop);
     if (status < 0) return status;
     worker->loop.data = worker;
+    worker->send_buffer = (int)server->generation->settings.socket_buffer;
     tw_list_init(&worker->conns);
     tw_pauses_init(&worker->pauses, NULL);
     worker->timer_at_ms = UINT64_MAX;

@@ -35,6 +35,7 @@ struct tw_worker {
     struct tw_session_config sessions;
     struct tw_listener *listeners;
     size_t listener_count;
+    int send_buffer; /* that TCP connections inherit from them */
     struct tw_list conns;
     size_t conn_count;
     struct tw_pauses pauses;

@@ -23,6 +23,14 @@
 
 /* --- binding --- */
 
+void tw_listener_bound_sends(int fd, int bytes) {
+    int none = 0;
+    if (bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    else
+        setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &none, sizeof none);
+}
+
 static void describe(int fd, char text[TW_ADDRESS_TEXT_SIZE]) {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
@@ -34,11 +42,14 @@ static void describe(int fd, char text[TW_ADDRESS_TEXT_SIZE]) {
              port);
 }
 
-static int bind_one(const struct addrinfo *info, bool is_shared, int *out) {
+/* Connections inherit the options of the socket that they come by (Linux). */
+static int bind_one(const struct addrinfo *info, bool is_shared, int send_buffer, int *out) {
     int one = 1;
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    tw_listener_bound_sends(fd, send_buffer);
     if ((is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) ||
         bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
         int status = -errno;
@@ -71,8 +82,8 @@ static bool split(const char *address, char host[64], char port[16]) {
 
 /* SO_REUSEPORT would let a second broker take a share of the first one's connections, unnoticed. So
  * the address is bound once without it. */
-static int bind_first(const struct addrinfo *info, bool is_shared, int *fd) {
-    int status = bind_one(info, false, fd);
+static int bind_first(const struct addrinfo *info, bool is_shared, int send_buffer, int *fd) {
+    int status = bind_one(info, false, send_buffer, fd);
     if (status < 0 || !is_shared) return status;
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
@@ -80,12 +91,13 @@ static int bind_first(const struct addrinfo *info, bool is_shared, int *fd) {
     getsockname(*fd, (struct sockaddr *)&address, &size);
     again.ai_addr = (struct sockaddr *)&address;
     close(*fd);
-    return bind_one(&again, true, fd);
+    return bind_one(&again, true, send_buffer, fd);
 }
 
 enum { BIND_ALONE, BIND_FIRST, BIND_AGAIN };
 
-static int bind_tcp(const char *address, int how, int *fd, char text[TW_ADDRESS_TEXT_SIZE]) {
+static int bind_tcp(const char *address, int how, int send_buffer, int *fd,
+                    char text[TW_ADDRESS_TEXT_SIZE]) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
     char host[64], port[16];
     if (!split(address, host, port) || atoi(port) > 65535) {
@@ -97,8 +109,8 @@ static int bind_tcp(const char *address, int how, int *fd, char text[TW_ADDRESS_
         snprintf(text, TW_ADDRESS_TEXT_SIZE, "%s", gai_strerror(problem));
         return TW_EPARSE;
     }
-    int status =
-        how == BIND_AGAIN ? bind_one(list, true, fd) : bind_first(list, how == BIND_FIRST, fd);
+    int status = how == BIND_AGAIN ? bind_one(list, true, send_buffer, fd)
+                                   : bind_first(list, how == BIND_FIRST, send_buffer, fd);
     freeaddrinfo(list);
     if (status < 0)
         snprintf(text, TW_ADDRESS_TEXT_SIZE, "%s", tw_strerror(status));
@@ -140,15 +152,15 @@ static int bind_unix(const char *path, int *out, char text[TW_ADDRESS_TEXT_SIZE]
     return 0;
 }
 
-int tw_listener_bind(const char *address, bool is_shared, int *fd,
+int tw_listener_bind(const char *address, bool is_shared, int send_buffer, int *fd,
                      char text[TW_ADDRESS_TEXT_SIZE]) {
     if (strncmp(address, "unix:", 5) == 0) return bind_unix(address + 5, fd, text);
-    return bind_tcp(address, is_shared ? BIND_FIRST : BIND_ALONE, fd, text);
+    return bind_tcp(address, is_shared ? BIND_FIRST : BIND_ALONE, send_buffer, fd, text);
 }
 
-int tw_listener_bind_again(const char *text, int first, int *fd) {
+int tw_listener_bind_again(const char *text, int first, int send_buffer, int *fd) {
     char again[TW_ADDRESS_TEXT_SIZE];
-    if (strncmp(text, "unix:", 5) != 0) return bind_tcp(text, BIND_AGAIN, fd, again);
+    if (strncmp(text, "unix:", 5) != 0) return bind_tcp(text, BIND_AGAIN, send_buffer, fd, again);
     *fd = fcntl(first, F_DUPFD_CLOEXEC, 0);
     return *fd < 0 ? -errno : 0;
 }
@@ -173,7 +185,6 @@ static void accept_some(struct tw_listener *listener, int max) {
     for (int i = 0; i < max && !listener->is_closing; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t size = sizeof peer;
-        int one = 1;
         int fd =
             accept4(listener->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
@@ -182,7 +193,6 @@ static void accept_some(struct tw_listener *listener, int max) {
         }
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0) return;
-        if (peer.ss_family != AF_UNIX) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         listener->on_accept(listener, fd, (struct sockaddr *)&peer);
     }
 }

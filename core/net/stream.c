@@ -47,10 +47,12 @@ void tw_stream_on_ready(struct tw_stream *stream, unsigned ready) {
     }
     if (!stream->is_closing && ready & stream->wanted & TW_READABLE) {
         const struct tw_stream_ops *ops = stream->poller->ops;
-        if (ops->is_held && ops->is_held(stream))
+        if (ops->is_held && ops->is_held(stream)) {
             stream->poller->held++;
-        else
+        } else {
             read_some(stream);
+            ready &= (unsigned)~TW_READABLE; /* no more, as far as is known */
+        }
     }
     if (!stream->is_closing && ready & (unsigned)~stream->wanted) watch(stream);
 }

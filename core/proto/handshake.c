@@ -6,8 +6,10 @@
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/ip.h"
 
 enum { KEY_LENGTH = 24, KEY_DIGITS = 22 };
@@ -16,6 +18,11 @@ struct origin {
     struct tw_str scheme, host, port;
 };
 
+/* SHA1() looks it up each time, which takes longer than the sum. */
+static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha1;
+
+static void fetch_sha1(void);
 static int refuse(int status, const char **why, const char *text);
 static bool is_key(struct tw_str text);
 static bool origin_matches(struct tw_str text, const struct origin *origin, struct tw_str entry);
@@ -56,16 +63,16 @@ int tw_handshake_check(const struct tw_http_request *request, const char **why) 
 
 void tw_handshake_accept(struct tw_buf *out, const struct tw_http_request *request,
                          const char *protocol) {
+    static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                                 "Upgrade: websocket\r\n"
+                                 "Connection: Upgrade\r\n"
+                                 "Sec-WebSocket-Accept: ";
     char key[29];
     tw_handshake_key(tw_http_header(request, "sec-websocket-key"), key);
-    tw_buf_print(out,
-                 "HTTP/1.1 101 Switching Protocols\r\n"
-                 "Upgrade: websocket\r\n"
-                 "Connection: Upgrade\r\n"
-                 "Sec-WebSocket-Accept: %s\r\n",
-                 key);
-    if (protocol) tw_buf_print(out, "Sec-WebSocket-Protocol: %s\r\n", protocol);
-    tw_buf_append(out, "\r\n", 2);
+    tw_buf_append(out, answer, sizeof answer - 1);
+    tw_buf_append(out, key, sizeof key - 1);
+    if (protocol) tw_buf_print(out, "\r\nSec-WebSocket-Protocol: %s", protocol);
+    tw_buf_append(out, "\r\n\r\n", 4);
 }
 
 void tw_handshake_key(struct tw_str key, char out[29]) {
@@ -74,7 +81,8 @@ void tw_handshake_key(struct tw_str key, char out[29]) {
     size_t length = key.length < KEY_LENGTH ? key.length : KEY_LENGTH;
     if (length > 0) memcpy(text, key.data, length);
     memcpy(text + length, guid, sizeof guid - 1);
-    SHA1(text, length + sizeof guid - 1, digest);
+    pthread_once(&sha1_once, fetch_sha1);
+    TW_REQUIRE(EVP_Digest(text, length + sizeof guid - 1, digest, NULL, sha1, NULL) == 1);
     EVP_EncodeBlock((unsigned char *)out, digest, SHA_DIGEST_LENGTH);
 }
 
@@ -104,6 +112,10 @@ struct tw_ip tw_handshake_client_ip(const struct tw_http_request *request, const
         }
     }
     return ip;
+}
+
+static void fetch_sha1(void) {
+    sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
 }
 
 static int refuse(int status, const char **why, const char *text) {

@@ -2,15 +2,12 @@
  *
  *   HEAD --blank line--> BODY (Content-Length) | CHUNKS --> DONE          any of them --> FAILED
  *
- * The head is collected while http_syntax.c checks each byte; when its blank line is there,
- * http_parser cuts it, once and whole, so that spans need no care while the buffer grows. What the
- * head means (framing, host, target) is decided here, header by header, since the checks that
- * http_parser makes are not strict enough behind a proxy. The body grows by what has arrived. */
+ * The head is collected while http_syntax.c checks each byte; when its blank line is there, it is
+ * cut, once and whole, so that spans need no care while the buffer grows. What the head means
+ * (framing, host, target) is decided here, header by header. The body grows by what has arrived. */
 #include "proto/http.h"
 
 #include <errno.h>
-#include <http_parser.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -33,20 +30,16 @@ struct tw_http_reader {
     size_t body_left; /* of a Content-Length */
     struct tw_buf head, path, body;
     struct tw_http_request request;
-    struct tw_pair headers[TW_HTTP_MAX_HEADERS];
 };
 
 static int fail(struct tw_http_reader *reader, int status, const char *why);
 static int read_head(struct tw_http_reader *reader, const char *bytes, size_t length, size_t *used);
 static int take_line(struct tw_http_reader *reader, enum tw_http_line line);
 static int check_request_line(struct tw_http_reader *reader);
+static int check_method(struct tw_http_reader *reader, struct tw_str method);
 static int parse_head(struct tw_http_reader *reader);
 static int cut_head(struct tw_http_reader *reader);
-static int on_url(http_parser *parser, const char *at, size_t length);
-static int on_header_field(http_parser *parser, const char *at, size_t length);
-static int on_header_value(http_parser *parser, const char *at, size_t length);
-static int on_headers_complete(http_parser *parser);
-static void raise_parser_limit(void);
+static char *cut_header(char *at, struct tw_pair *header);
 static int check_host(struct tw_http_reader *reader);
 static int cut_target(struct tw_http_reader *reader);
 static int cut_absolute(struct tw_http_reader *reader, struct tw_str *rest);
@@ -65,6 +58,7 @@ struct tw_http_reader *tw_http_reader_new(struct tw_http_limits limits) {
 
 void tw_http_reader_free(struct tw_http_reader *reader) {
     if (!reader) return;
+    tw_free(reader->request.headers);
     tw_buf_deinit(&reader->body);
     tw_buf_deinit(&reader->path);
     tw_buf_deinit(&reader->head);
@@ -105,6 +99,7 @@ void tw_http_reader_reset(struct tw_http_reader *reader) {
     reader->stage = HEAD;
     reader->lines = (struct tw_http_lines){0};
     reader->header_lines = 0;
+    tw_free(reader->request.headers);
     reader->request = (struct tw_http_request){0};
 }
 
@@ -124,13 +119,16 @@ static int read_head(struct tw_http_reader *reader, const char *bytes, size_t le
         return fail(reader, 503, "out of memory");
     }
     while (*used < length) {
-        if (head->length == reader->limits.head_size) return fail(reader, 431, "head too big");
-        char byte = bytes[(*used)++];
-        const char *why = NULL;
-        enum tw_http_line line = tw_http_lines_feed(&reader->lines, (unsigned char)byte, &why);
+        const char *at = bytes + *used, *why = NULL;
+        size_t count = length - *used;
+        room = reader->limits.head_size - head->length;
+        if (room == 0) return fail(reader, 431, "head too big");
+        enum tw_http_line line =
+            tw_http_lines_feed(&reader->lines, at, count < room ? count : room, &count, &why);
+        *used += count;
         if (line == TW_HTTP_LINE_BAD) return fail(reader, 400, why);
         if (line == TW_HTTP_LINE_SKIP) continue;
-        head->data[head->length++] = byte;
+        tw_buf_append(head, at, count);
         if (line == TW_HTTP_LINE_MORE) continue;
         int status = take_line(reader, line);
         if (status != TW_EAGAIN || reader->stage != HEAD) return status;
@@ -145,19 +143,14 @@ static int take_line(struct tw_http_reader *reader, enum tw_http_line line) {
     return TW_EAGAIN;
 }
 
-/* method SP target SP HTTP/1.x CRLF, with exactly these spaces; http_parser would skip more. As
- * early as the line is there: who speaks HTTP/2 or something else hears of it at once. */
+/* method SP target SP HTTP/1.x CRLF, with exactly these spaces. As early as the line is there: who
+ * speaks HTTP/2 or something else hears of it at once. */
 static int check_request_line(struct tw_http_reader *reader) {
     struct tw_str rest = {reader->head.data, reader->head.length - 2};
     struct tw_str method = tw_str_cut(&rest, ' ');
     struct tw_str target = tw_str_cut(&rest, ' ');
     struct tw_str version = rest;
     if (method.length == 0 || target.length == 0) return fail(reader, 400, "bad request line");
-    for (size_t i = 0; i < method.length; i++) {
-        if (!tw_http_is_token_char((unsigned char)method.data[i])) {
-            return fail(reader, 400, "bad method");
-        }
-    }
     const char *v = version.data;
     if (version.length != 8 || !tw_str_starts(version, TW_STR("HTTP/")) || v[5] < '0' ||
         v[5] > '9' || v[6] != '.' || v[7] < '0' || v[7] > '9') {
@@ -165,8 +158,20 @@ static int check_request_line(struct tw_http_reader *reader) {
     }
     if (v[5] != '1') return fail(reader, 505, "not HTTP/1.x");
     reader->request.method = method;
+    reader->request.target = target;
     reader->request.minor = v[7] - '0';
-    return TW_EAGAIN;
+    return check_method(reader, method);
+}
+
+static int check_method(struct tw_http_reader *reader, struct tw_str method) {
+    static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (tw_str_eq(method, tw_str_of(known[i]))) return TW_EAGAIN;
+    for (size_t i = 0; i < method.length; i++)
+        if (!tw_http_is_token_char((unsigned char)method.data[i]))
+            return fail(reader, 400, "bad method");
+    return fail(reader, 501, "unknown method");
 }
 
 static int parse_head(struct tw_http_reader *reader) {
@@ -183,68 +188,33 @@ static int parse_head(struct tw_http_reader *reader) {
     return status;
 }
 
-/* Fills target and headers. The method's span is set anew: the buffer may have moved since. */
+/* Fills the headers, and puts the spans of the request line where it is now: the buffer may have
+ * moved since. http_syntax.c has seen all the separators. */
 static int cut_head(struct tw_http_reader *reader) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static const http_parser_settings settings = {.on_url = on_url,
-                                                  .on_header_field = on_header_field,
-                                                  .on_header_value = on_header_value,
-                                                  .on_headers_complete = on_headers_complete};
-    pthread_once(&once, raise_parser_limit);
     struct tw_http_request *request = &reader->request;
-    request->headers = reader->headers;
-    request->header_count = 0;
-    request->method.data = reader->head.data;
-    http_parser parser;
-    http_parser_init(&parser, HTTP_REQUEST);
-    parser.data = reader;
-    size_t length = reader->head.length;
-    size_t parsed = http_parser_execute(&parser, &settings, reader->head.data, length);
-    enum http_errno error = HTTP_PARSER_ERRNO(&parser);
-    if (error == HPE_INVALID_METHOD) return fail(reader, 501, "unknown method");
-    if (error == HPE_INVALID_CONTENT_LENGTH || error == HPE_UNEXPECTED_CONTENT_LENGTH) {
-        return fail(reader, 400, "bad Content-Length");
-    }
-    if (error != HPE_OK || parsed != length) return fail(reader, 400, "malformed head");
-    for (size_t i = 0; i < request->header_count; i++) {
-        char *name = reader->head.data + (reader->headers[i].name.data - reader->head.data);
-        for (size_t j = 0; j < reader->headers[i].name.length; j++) {
-            if (name[j] >= 'A' && name[j] <= 'Z') name[j] = (char)(name[j] + ('a' - 'A'));
-        }
-        reader->headers[i].value = tw_str_trim(reader->headers[i].value);
-    }
+    size_t size = reader->header_lines * sizeof *request->headers;
+    request->headers = (struct tw_pair *)tw_try_alloc(size);
+    if (!request->headers) return fail(reader, 503, "out of memory");
+    char *at = reader->head.data;
+    request->method.data = at;
+    request->target.data = at + request->method.length + 1;
+    at += request->method.length + request->target.length + sizeof "  HTTP/1.1\r\n" - 1;
+    for (; request->header_count < reader->header_lines; request->header_count++)
+        at = cut_header(at, &request->headers[request->header_count]);
     return TW_EAGAIN;
 }
 
-static int on_url(http_parser *parser, const char *at, size_t length) {
-    struct tw_http_reader *reader = (struct tw_http_reader *)parser->data;
-    reader->request.target = (struct tw_str){at, length};
-    return 0;
-}
-
-static int on_header_field(http_parser *parser, const char *at, size_t length) {
-    struct tw_http_reader *reader = (struct tw_http_reader *)parser->data;
-    if (!TW_CHECK(reader->request.header_count < TW_HTTP_MAX_HEADERS)) return 1;
-    reader->headers[reader->request.header_count++] = (struct tw_pair){{at, length}, {at, 0}};
-    return 0;
-}
-
-static int on_header_value(http_parser *parser, const char *at, size_t length) {
-    struct tw_http_reader *reader = (struct tw_http_reader *)parser->data;
-    if (!TW_CHECK(reader->request.header_count > 0)) return 1;
-    reader->headers[reader->request.header_count - 1].value = (struct tw_str){at, length};
-    return 0;
-}
-
-/* 2 tells http_parser that what follows is not its own. */
-static int on_headers_complete(http_parser *parser) {
-    (void)parser;
-    return 2;
-}
-
-/* We count the head ourselves; http_parser's bound is one for the process, 80 KiB at first. */
-static void raise_parser_limit(void) {
-    http_parser_set_max_header_size(UINT32_MAX);
+/* Returns where the next line begins. */
+static char *cut_header(char *at, struct tw_pair *header) {
+    char *name = at;
+    for (; *at != ':'; at++)
+        if (*at >= 'A' && *at <= 'Z') *at = (char)(*at + ('a' - 'A'));
+    header->name = (struct tw_str){name, (size_t)(at - name)};
+    char *value = ++at;
+    while (*at != '\r')
+        at++;
+    header->value = tw_str_trim((struct tw_str){value, (size_t)(at - value)});
+    return at + 2;
 }
 
 /* RFC 9112 3.2: exactly one Host in HTTP/1.1, and well-formed. */
@@ -300,6 +270,8 @@ static int cut_absolute(struct tw_http_reader *reader, struct tw_str *rest) {
 }
 
 static int decode_path(struct tw_http_reader *reader, struct tw_str path) {
+    reader->request.path = path;
+    if (!memchr(path.data, '%', path.length)) return TW_EAGAIN;
     if (tw_buf_try_reserve(&reader->path, path.length) != 0) {
         return fail(reader, 503, "out of memory");
     }

@@ -1,5 +1,5 @@
 /* http.h: reads HTTP/1.1 requests (RFC 9110, 9112) from any splitting of the bytes, and writes
- * responses. Pure; http_parser.h is included in http.c only.
+ * responses. Pure.
  *
  * Reading is strict: what two servers could read in two ways is refused. "Expect: 100-continue" is
  * a header like any other: a client that waits for the interim answer sends its body after a while

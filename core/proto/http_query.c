@@ -1,6 +1,8 @@
 /* http_query.c: looking things up in a complete request: headers, query, cookies. */
 #include "proto/http.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "proto/http_syntax.h"
 
@@ -69,8 +71,11 @@ size_t tw_http_parse_cookies(struct tw_str header, struct tw_pair *pairs, size_t
 
 static const struct tw_pair *find(const struct tw_http_request *request, const char *name,
                                   size_t from) {
+    size_t length = strlen(name);
     for (size_t i = from; i < request->header_count; i++) {
-        if (tw_str_eq(request->headers[i].name, tw_str_of(name))) return &request->headers[i];
+        const struct tw_pair *header = &request->headers[i];
+        if (header->name.length == length && memcmp(header->name.data, name, length) == 0)
+            return header;
     }
     return NULL;
 }

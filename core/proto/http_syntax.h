@@ -1,9 +1,8 @@
-/* http_syntax.h: RFC 9112's grammar of lines and chunks, to the letter. Private to http.c.
+/* http_syntax.h: RFC 9112's grammar of lines and chunks, to the letter. Private to http*.c.
  *
- * Debian builds http_parser with HTTP_PARSER_STRICT=0: it takes spaces in header names, folded
- * lines, bare LF, and any two bytes in place of the CRLF behind a chunk. Behind a proxy that reads
- * such bytes otherwise, each of these smuggles requests. So every byte of a head passes `lines`
- * before http_parser sees it, and chunked bodies are decoded here alone. */
+ * Nothing is forgiven but one empty line before the request: spaces in header names, folded lines,
+ * a bare LF, other bytes in place of the CRLF behind a chunk are read otherwise by some proxy, and
+ * then each of these smuggles requests. */
 #ifndef TW_PROTO_HTTP_SYNTAX_H
 #define TW_PROTO_HTTP_SYNTAX_H
 
@@ -14,7 +13,7 @@
 #include "base/buf.h"
 
 enum tw_http_line {
-    TW_HTTP_LINE_MORE,    /* the byte is fine */
+    TW_HTTP_LINE_MORE,    /* all is fine */
     TW_HTTP_LINE_SKIP,    /* fine, and to be left out: of an empty line before the request line */
     TW_HTTP_LINE_REQUEST, /* the LF of the request line */
     TW_HTTP_LINE_HEADER,  /* the LF of a header line */
@@ -27,9 +26,10 @@ struct tw_http_lines {
 };
 
 void tw_http_lines_init_trailers(struct tw_http_lines *lines);
-/* *why is set with TW_HTTP_LINE_BAD only. */
-enum tw_http_line tw_http_lines_feed(struct tw_http_lines *lines, unsigned char byte,
-                                     const char **why);
+/* Up to and with the first byte that is worth an event, or all of them: TW_HTTP_LINE_MORE. *used:
+ * how many; *why is set with TW_HTTP_LINE_BAD only. */
+enum tw_http_line tw_http_lines_feed(struct tw_http_lines *lines, const char *bytes, size_t length,
+                                     size_t *used, const char **why);
 
 struct tw_http_chunks {
     size_t max_body, max_trailers;

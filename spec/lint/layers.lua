@@ -18,7 +18,6 @@ local FOREIGN = {
   { "uv", "^uv%.h$ ^uv/", "^core/net/ ^core/app/" },
   { "Lua", "^lua[%w%-%.]*[/.] ^lauxlib%.h$ ^lualib%.h$",
     "^core/script/ ^core/sim/lua_ ^core/sim/main%.c$" },
-  { "http_parser", "^http_parser%.h$", "^core/proto/" },
   { "sockets", "^sys/socket%.h$ ^sys/un%.h$ ^netinet/ ^arpa/ ^netdb%.h$",
     "^core/net/ ^core/app/ ^core/base/ip%.[ch]$" },
 }

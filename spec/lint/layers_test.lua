@@ -49,7 +49,6 @@ end
 expect("a right tree", {
   ["core/app/main.c"] = '#include <uv.h>\n#include "tidewire/tidewire.h"\n#include "net/tcp.h"\n',
   ["core/proto/ws.c"] = '#include "proto/ws.h"\n#include "broker/a.h"\n',
-  ["core/proto/http.c"] = "#include <http_parser.h>\n",
   ["core/script/host.c"] = "#include <lauxlib.h>\n#include <lua.h>\n#include <luajit-2.1/lua.h>\n",
   ["core/sim/sim.c"] = '#include "script/host.h"\n#include "proto/ws.h"\n',
   ["core/net/tcp.c"] = '#include <sys/socket.h>\n#include "base/buf.h"\n',
@@ -76,7 +75,6 @@ expect("uv", { ["core/proto/a.c"] = "#include <uv.h>\n" }, "headers of uv only i
 expect("Lua", { ["core/app/a.c"] = "#include <lua.h>\n" }, "headers of Lua only in")
 expect("Lua by folder", { ["core/sim/a.c"] = "#include <lua5.1/lua.h>\n" }, "headers of Lua only")
 expect("LuaJIT by folder", { ["core/sim/a.c"] = "#include <luajit-2.1/lua.h>\n" }, "headers of Lua")
-expect("http_parser", { ["core/net/a.c"] = "#include <http_parser.h>\n" }, "headers of http_parser")
 expect("sockets", { ["core/base/a.c"] = "#include <sys/socket.h>\n" }, "headers of sockets only")
 expect("socket calls", { ["core/base/ip.c"] = "int x(void) {\n    return connect(0, 0, 0);\n}\n" },
   "core/base/ip.c:2: core/base does no I/O (connect)")

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,6 +255,30 @@ static void refuses_bad_header_lines(void **state) {
            "GET / path=/ 1.1 keep\nhost=a\na=\xC3\xA4\tb\nbody= left=0");
 }
 
+/* Each byte in each place, by the words of RFC 9112 and 9110. */
+static void knows_the_bytes_of_each_part(void **state) {
+    (void)state;
+    for (int i = 1; i < 256; i++) {
+        bool is_letter = (i >= '0' && i <= '9') || (i >= 'a' && i <= 'z') || (i >= 'A' && i <= 'Z');
+        bool is_token = is_letter || strchr("!#$%&'*+-.^_`|~", i);
+        bool is_value = i == '\t' || (i >= ' ' && i != 0x7F);
+        bool is_target = i > ' ' && i < 0x7F && i != '#' && i != '%';
+        char text[80];
+        if (i != ':') {
+            snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nx%c: b\r\n\r\n", i);
+            refuses(text, is_token ? "GET / path=/ 1.1" : "400 bad header name");
+        }
+        if (i != '\r') {
+            snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nx: b%cc\r\n\r\n", i);
+            refuses(text, is_value ? "GET / path=/ 1.1" : "400 bad character in a header");
+        }
+        snprintf(text, sizeof text, "GET /%c HTTP/1.1\r\nHost: a\r\n\r\n", i);
+        refuses(text, is_target ? "GET /" : "400 ");
+        snprintf(text, sizeof text, "G%cT / HTTP/1.1\r\nHost: a\r\n\r\n", i);
+        refuses(text, i == 'E' ? "GET / path=/ 1.1" : is_token ? "501 " : "400 ");
+    }
+}
+
 static void wants_one_host(void **state) {
     (void)state;
     refuses("GET / HTTP/1.1\r\n\r\n", "400 no Host");
@@ -337,7 +362,6 @@ static void bounds_the_head(void **state) {
     tw_buf_deinit(&bytes);
 }
 
-/* http_parser has a bound of its own, 80 KiB; ours may be above. */
 static void takes_a_large_head_if_allowed(void **state) {
     (void)state;
     struct tw_http_limits large = {.head_size = 200000, .body_size = 1};
@@ -575,6 +599,7 @@ int main(void) {
         cmocka_unit_test(refuses_other_targets),
         cmocka_unit_test(refuses_bad_request_lines_at_once),
         cmocka_unit_test(refuses_bad_header_lines),
+        cmocka_unit_test(knows_the_bytes_of_each_part),
         cmocka_unit_test(wants_one_host),
         cmocka_unit_test(refuses_ambiguous_framing),
         cmocka_unit_test(refuses_bad_chunks),
