@@ -23,6 +23,7 @@ static bool value(struct scan *s, int depth);
 static bool object(struct scan *s, int depth);
 static bool array(struct scan *s, int depth);
 static bool string(struct scan *s);
+static void skip_plain_blocks(struct scan *s);
 static void skip_plain(struct scan *s);
 static bool escape(struct scan *s);
 static bool hex4(struct scan *s, unsigned *unit);
@@ -170,8 +171,25 @@ static bool string(struct scan *s) {
     }
 }
 
+/* Blocks in which there is none of what ends skip_plain: below a space, as signed numbers, are the
+ * control characters and all that is not ASCII. */
+static void skip_plain_blocks(struct scan *s) {
+    typedef int8_t block __attribute__((vector_size(16)));
+    block a, b;
+    while (s->end - s->p >= 32) {
+        uint64_t found[2];
+        memcpy(&a, s->p, 16);
+        memcpy(&b, s->p + 16, 16);
+        block stop = (a < ' ') | (a == '"') | (a == '\\') | (b < ' ') | (b == '"') | (b == '\\');
+        memcpy(found, &stop, 16);
+        if (found[0] | found[1]) return;
+        s->p += 32;
+    }
+}
+
 /* To the first byte that is a quote, a backslash, a control character or not ASCII. */
 static void skip_plain(struct scan *s) {
+    skip_plain_blocks(s);
     const uint64_t ones = 0x0101010101010101u, tops = ones * 0x80;
     while (s->end - s->p >= 8) {
         uint64_t word;

@@ -14,6 +14,8 @@
 
 #include "base/log.h"
 
+enum { SMALL = 1024 };
+
 /* Counts down to the failure; 0 or less: off. Per thread, so that a test's count is exact. */
 static _Thread_local long fail_after = -1;
 
@@ -88,10 +90,14 @@ long tw_mem_fail_after(long n) {
     return left;
 }
 
-/* At least one byte: calloc(0) and realloc(p, 0) may return NULL without being out of memory. */
+/* At least one byte: calloc(0) and realloc(p, 0) may return NULL without being out of memory. Small
+ * ones by malloc, since glibc's calloc passes its per-thread cache by; large ones may come as pages
+ * that are zero already. */
 static void *zeroed(size_t size) {
     if (size > PTRDIFF_MAX) return NULL;
-    return calloc(1, size > 0 ? size : 1);
+    if (size > SMALL) return calloc(1, size);
+    void *p = malloc(size > 0 ? size : 1);
+    return p ? memset(p, 0, size) : NULL;
 }
 
 static void *resized(void *p, size_t size) {

@@ -238,16 +238,15 @@ static void answer_publish(struct tw_hub *hub, struct tw_mail *mail,
 
 /* It has an offset, and goes to whoever may hear it. */
 static void publish(struct tw_hub *hub, struct tw_channel *channel, struct tw_message *message,
-                    bool may_run) {
-    struct tw_failure failure = {0};
+                    bool may_run, struct tw_failure *failure) {
     int status = 0;
     message->offset = ++channel->offset;
     hub->hubs->dialect->encode(message);
     hub->stats.published++;
-    struct tw_variants *variants = tw_hub_view(hub, channel, message, &status, &failure);
+    struct tw_variants *variants = tw_hub_view(hub, channel, message, &status, failure);
     spread(hub, channel, message, variants);
     tw_variants_unref(&variants);
-    if (may_run) tw_hub_report(hub, channel, TW_PART_PUBLISH, status, &failure);
+    if (may_run) tw_hub_report(hub, channel, TW_PART_PUBLISH, status, failure);
 }
 
 static void order(struct tw_hub *hub, struct tw_mail *mail) {
@@ -258,7 +257,7 @@ static void order(struct tw_hub *hub, struct tw_mail *mail) {
         bool may_run = tw_hub_may_run(hub, channel, TW_PART_PUBLISH);
         status = prepare(hub, channel, mail, may_run, &failure);
         if (status == 0)
-            publish(hub, channel, mail->message, may_run);
+            publish(hub, channel, mail->message, may_run, &failure);
         else if (may_run)
             tw_hub_report(hub, channel, TW_PART_PUBLISH, status, &failure);
         tw_hub_touch_channel(hub, channel);

@@ -12,9 +12,9 @@ struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name 
 }
 
 struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth) {
-    struct tw_failure failure = {0};
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
     if (channel) return channel;
+    struct tw_failure failure = {0};
     if (!tw_channel_name_is_valid(name->text)) return NULL;
     if (!tw_generation_match(hub->generation, name->text, NULL, NULL)) return NULL;
     channel = tw_channel_new(name, hub->hubs->workers, &hub->rand);

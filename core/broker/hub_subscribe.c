@@ -65,7 +65,8 @@ static int begin_sub(struct tw_hub *hub, struct tw_client *client, struct tw_str
     TW_REQUIRE(hub->index < hub->hubs->workers);
     if (find_sub(client, channel)) return -EALREADY;
     if (client->sub_count >= hub->generation->settings.limits.channels_per_client) return TW_EFULL;
-    struct tw_name *name = tw_name_try_new(channel);
+    struct tw_topic *topic = tw_map_get(&hub->topics, tw_str_hash(channel), &channel);
+    struct tw_name *name = topic ? tw_name_ref(topic->name) : tw_name_try_new(channel);
     if (!name) return -ENOMEM;
     struct tw_sub *sub = TW_NEW(struct tw_sub);
     sub->client = client;

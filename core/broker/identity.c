@@ -10,18 +10,18 @@
 
 struct tw_identity *tw_identity_try_new(uint64_t id, unsigned worker, const struct tw_ip *ip,
                                         struct tw_str user, struct tw_str claims) {
+    if (user.length > UINT32_MAX || claims.length > UINT32_MAX) return NULL;
     struct tw_identity *identity = tw_try_alloc(sizeof *identity + user.length + claims.length);
     if (!identity) return NULL;
-    char *bytes = (char *)(identity + 1);
     atomic_init(&identity->refs, 1);
     identity->id = id;
     identity->worker = (uint16_t)worker;
     identity->ip = *ip;
     identity->has_user = user.data != NULL;
-    if (user.data) memcpy(bytes, user.data, user.length);
-    if (claims.data) memcpy(bytes + user.length, claims.data, claims.length);
-    identity->user = (struct tw_str){bytes, user.length};
-    identity->claims = (struct tw_str){bytes + user.length, claims.length};
+    identity->user_length = (uint32_t)user.length;
+    identity->claims_length = (uint32_t)claims.length;
+    if (user.data) memcpy(identity->bytes, user.data, user.length);
+    if (claims.data) memcpy(identity->bytes + user.length, claims.data, claims.length);
     return identity;
 }
 

@@ -16,9 +16,17 @@ struct tw_identity {
     bool has_user;
     uint64_t id; /* unique in the process */
     struct tw_ip ip;
-    struct tw_str user;   /* points behind the struct */
-    struct tw_str claims; /* JSON of an object, behind the struct; empty: none */
+    uint32_t user_length, claims_length; /* there is one per client: 40 bytes */
+    char bytes[];                        /* user, claims */
 };
+
+static inline struct tw_str tw_identity_user(const struct tw_identity *identity) {
+    return (struct tw_str){identity->bytes, identity->user_length};
+}
+/* JSON of an object; empty: none. */
+static inline struct tw_str tw_identity_claims(const struct tw_identity *identity) {
+    return (struct tw_str){identity->bytes + identity->user_length, identity->claims_length};
+}
 
 /* Copies user (data NULL: none) and claims. One ref, owned. NULL when memory is out. */
 struct tw_identity *tw_identity_try_new(uint64_t id, unsigned worker, const struct tw_ip *ip,

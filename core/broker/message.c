@@ -7,14 +7,20 @@
 #include "base/mem.h"
 
 struct tw_message *tw_message_try_new(const void *payload, size_t length, bool binary) {
-    if (length > UINT32_MAX - 64) return NULL;
-    struct tw_message *message = tw_try_realloc(NULL, sizeof *message + TW_FRAME_ROOM + length);
-    if (!message) return NULL; /* not zeroed: payloads may be large */
-    memset(message, 0, sizeof *message);
+    if (length > TW_MESSAGE_MAX) return NULL;
+    void *memory = tw_try_realloc(NULL, TW_MESSAGE_ROOM + length); /* not zeroed: it may be large */
+    if (!memory) return NULL;
+    struct tw_message *message = tw_message_adopt(memory, length, binary);
+    if (payload) memcpy(tw_message_payload(message), payload, length);
+    return message;
+}
+
+struct tw_message *tw_message_adopt(void *memory, size_t length, bool binary) {
+    struct tw_message *message = memory;
+    memset(message, 0, offsetof(struct tw_message, bytes));
     atomic_init(&message->refs, 1);
     message->binary = binary;
     message->length = (uint32_t)length;
-    if (payload) memcpy(tw_message_payload(message), payload, length);
     return message;
 }
 

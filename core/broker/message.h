@@ -6,6 +6,7 @@
 #define TW_BROKER_MESSAGE_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "base/str.h"
 
@@ -23,9 +24,15 @@ struct tw_message {
     char bytes[];    /* TW_FRAME_ROOM, then the payload */
 };
 
+#define TW_MESSAGE_ROOM (offsetof(struct tw_message, bytes) + TW_FRAME_ROOM)
+#define TW_MESSAGE_MAX (UINT32_MAX - 64)
+
 /* Copies the payload; one ref, owned. NULL when memory is out. `payload` may be NULL: the caller
  * fills tw_message_payload before anyone else sees it. */
 struct tw_message *tw_message_try_new(const void *payload, size_t length, bool binary);
+/* Makes a message of memory (of tw_mem, taken) that holds TW_MESSAGE_ROOM bytes of anything and
+ * then the payload. At most TW_MESSAGE_MAX bytes of it. One ref, owned. */
+struct tw_message *tw_message_adopt(void *memory, size_t length, bool binary);
 struct tw_message *tw_message_ref(struct tw_message *message);
 void tw_message_unref(struct tw_message **message);
 /* Copies the key; an empty one removes it. 0 or -ENOMEM: it has none then. */

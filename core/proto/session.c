@@ -58,6 +58,12 @@ void tw_session_give_place_back(struct tw_session *session) {
     tw_admission_leave(&hub_of(session)->hubs->admission, &session->client.identity->ip);
 }
 
+static void free_input(struct tw_buf *input) {
+    if (!input) return;
+    tw_buf_deinit(input);
+    tw_free(input);
+}
+
 void tw_session_free(struct tw_session *session) {
     TW_CHECK(session->state == TW_SESSION_DONE);
     tw_hub_leave(hub_of(session), &session->client);
@@ -65,7 +71,7 @@ void tw_session_free(struct tw_session *session) {
     tw_session_free_http(session);
     tw_ws_release(session->config->pool, &session->reader);
     tw_name_unref(&session->channel);
-    tw_buf_deinit(&session->input);
+    free_input(session->input);
     tw_client_deinit(&session->client);
     tw_free(session);
 }
@@ -90,8 +96,10 @@ void tw_session_linger(struct tw_session *session) {
 
 /* --- reading --- */
 
-static void keep(struct tw_session *session, const char *bytes, size_t length) {
-    if (length > 0 && tw_buf_try_append(&session->input, bytes, length) != 0)
+void tw_session_keep(struct tw_session *session, const char *bytes, size_t length) {
+    if (length == 0) return;
+    if (!session->input) session->input = tw_try_alloc(sizeof *session->input);
+    if (!session->input || tw_buf_try_append(session->input, bytes, length) != 0)
         tw_session_abort(session);
 }
 
@@ -108,7 +116,7 @@ static void feed(struct tw_session *session, const char *bytes, size_t length) {
         length -= used;
     }
     if (is_waiting(session)) {
-        keep(session, bytes, length);
+        tw_session_keep(session, bytes, length);
         session->config->transport->set_reading(session->transport, false);
     } else if (session->state == TW_SESSION_OPEN || session->state == TW_SESSION_CLOSING) {
         tw_session_read_ws(session, bytes, length);
@@ -120,8 +128,8 @@ void tw_session_on_read(struct tw_session *session, const void *bytes, size_t le
     if (session->state == TW_SESSION_OPEN)
         tw_wait_start(&hub_of(session)->waits, &session->client.wait, TW_WAIT_IDLE,
                       hub_of(session)->now_ms);
-    if (session->input.length > 0) {
-        keep(session, bytes, length);
+    if (session->input) {
+        tw_session_keep(session, bytes, length);
         tw_session_read_on(session);
         return;
     }
@@ -132,13 +140,13 @@ void tw_session_on_read(struct tw_session *session, const void *bytes, size_t le
 
 void tw_session_read_on(struct tw_session *session) {
     if (session->is_feeding || is_waiting(session)) return;
-    struct tw_buf input = session->input;
-    session->input = (struct tw_buf){0};
+    struct tw_buf *input = session->input;
+    session->input = NULL;
     session->config->transport->set_reading(session->transport, true);
     session->is_feeding = true;
-    feed(session, input.data ? input.data : "", input.length); /* also nothing: see tw_ws_read */
+    feed(session, input ? input->data : "", input ? input->length : 0); /* see tw_ws_read */
     session->is_feeding = false;
-    tw_buf_deinit(&input);
+    free_input(input);
 }
 
 void tw_session_on_eof(struct tw_session *session) {

@@ -32,7 +32,7 @@ struct tw_session {
     struct tw_exchange *http;
     struct tw_ws_reader *reader;
     struct tw_name *channel; /* ref: where its messages go */
-    struct tw_buf input;     /* bytes that wait: the home is asked, or the client is paused */
+    struct tw_buf *input;    /* bytes that wait: the home is asked, or the client is paused */
     enum tw_session_state state;
     bool has_place;       /* of hubs->admission */
     bool is_paused;       /* no reading until on_resume */
@@ -46,6 +46,8 @@ extern const struct tw_client_ops tw_session_client_ops;
 void tw_session_set_state(struct tw_session *session, enum tw_session_state to);
 /* All is written: shuts our side down and waits for the peer to hang up. */
 void tw_session_linger(struct tw_session *session);
+/* Has these bytes wait; without the memory the connection is broken off. */
+void tw_session_keep(struct tw_session *session, const char *bytes, size_t length);
 /* Goes on with the bytes that waited. */
 void tw_session_read_on(struct tw_session *session);
 void tw_session_give_place_back(struct tw_session *session);

@@ -64,8 +64,7 @@ static void on_their_close(struct tw_session *session, const struct tw_ws_event 
 /* False: read no more for now; the message itself is taken. */
 static bool on_message(struct tw_session *session, const struct tw_ws_event *event) {
     struct tw_client *client = &session->client;
-    struct tw_message *message = tw_message_try_new(event->payload.data, event->payload.length,
-                                                    event->opcode == TW_OP_BINARY);
+    struct tw_message *message = tw_ws_take(session->reader, event);
     if (!message) {
         tw_session_close(client, 1011, "out of memory", true);
         return false;
@@ -125,7 +124,7 @@ void tw_session_read_ws(struct tw_session *session, const char *bytes, size_t le
         tw_ws_release(session->config->pool, &session->reader);
         session->has_their_close = true;
         tw_client_mark_dirty(&session->client);
-    } else if (session->is_paused && tw_buf_try_append(&session->input, bytes, length) != 0) {
-        tw_session_abort(session);
+    } else if (session->is_paused) {
+        tw_session_keep(session, bytes, length);
     }
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/status.h"
@@ -31,7 +32,7 @@ struct tw_ws_reader {
     unsigned empty_frames;              /* in it */
     uint64_t announced;                 /* payload bytes of it, by the headers so far */
     struct tw_utf8 utf8;
-    struct tw_buf message; /* payload bytes of it */
+    struct tw_buf message; /* empty, or TW_MESSAGE_ROOM bytes and then the payload bytes of it */
     int failed;            /* the status, once and for all */
     struct tw_ws_event failure;
 };
@@ -49,7 +50,7 @@ static int check_first(struct tw_ws_reader *reader);
 static int check_second(struct tw_ws_reader *reader);
 static int check_length(struct tw_ws_reader *reader, unsigned extended, size_t max_message);
 static int enter_frame(struct tw_ws_reader *reader, uint64_t length, size_t max_message);
-static void unmask(struct tw_ws_reader *reader, void *out, size_t count);
+static bool unmask(struct tw_ws_reader *reader, void *out, size_t count);
 static int take_data(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event);
 static int take_control(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event);
 static int take_close(struct tw_ws_reader *reader, struct tw_ws_event *event);
@@ -101,6 +102,18 @@ int tw_ws_read(struct tw_ws_pool *pool, struct tw_ws_reader **slot, const void *
     bool is_at_boundary = reader->seen == 0 && reader->opcode == TW_OP_CONTINUATION;
     if (status == 0 && is_at_boundary) tw_ws_release(pool, slot);
     return status;
+}
+
+struct tw_message *tw_ws_take(struct tw_ws_reader *reader, const struct tw_ws_event *event) {
+    struct tw_buf buf = reader->message;
+    size_t length = event->payload.length;
+    if (!TW_CHECK(buf.length == TW_MESSAGE_ROOM + length) || length > TW_MESSAGE_MAX) return NULL;
+    reader->message = (struct tw_buf){0};
+    if (buf.capacity - buf.length > buf.length / 4) { /* it came in pieces, or another was larger */
+        char *smaller = (char *)tw_try_realloc(buf.data, buf.length);
+        if (smaller) buf.data = smaller;
+    }
+    return tw_message_adopt(buf.data, length, event->opcode == TW_OP_BINARY);
 }
 
 void tw_ws_release(struct tw_ws_pool *pool, struct tw_ws_reader **slot) {
@@ -228,47 +241,57 @@ static int enter_frame(struct tw_ws_reader *reader, uint64_t length, size_t max_
     return 0;
 }
 
-/* The next bytes of the payload; behind the last one the frame is over. */
-static void unmask(struct tw_ws_reader *reader, void *out, size_t count) {
+/* The next bytes of the payload; behind the last one the frame is over. Are they all ASCII? */
+static bool unmask(struct tw_ws_reader *reader, void *out, size_t count) {
+    typedef uint64_t pair __attribute__((vector_size(16)));
     unsigned char *to = (unsigned char *)out, turned[MASK_SIZE];
     uint32_t half;
-    uint64_t mask, word;
     size_t i = 0;
     memcpy(&half, reader->mask, sizeof half);
-    mask = (uint64_t)half << 32 | half;
-    for (; i + sizeof word <= count; i += sizeof word) {
-        memcpy(&word, reader->at + i, sizeof word);
-        word ^= mask;
-        memcpy(to + i, &word, sizeof word);
+    pair words, seen = {0, 0}, mask = {(uint64_t)half << 32 | half, (uint64_t)half << 32 | half};
+    for (; i + sizeof words <= count; i += sizeof words) {
+        memcpy(&words, reader->at + i, sizeof words);
+        words ^= mask;
+        seen |= words;
+        memcpy(to + i, &words, sizeof words);
     }
-    for (; i < count; i++)
+    uint64_t all = seen[0] | seen[1];
+    for (; i < count; i++) {
         to[i] = reader->at[i] ^ reader->mask[i % MASK_SIZE];
-    for (i = 0; i < MASK_SIZE; i++)
-        turned[i] = reader->mask[(count + i) % MASK_SIZE];
-    memcpy(reader->mask, turned, MASK_SIZE);
+        all |= to[i];
+    }
     reader->at += count;
     reader->left -= count;
-    if (reader->left > 0) return;
-    reader->seen = 0;
-    reader->is_head_whole = false;
+    if (reader->left == 0) {
+        reader->seen = 0;
+        reader->is_head_whole = false;
+    } else {
+        for (i = 0; i < MASK_SIZE; i++)
+            turned[i] = reader->mask[(count + i) % MASK_SIZE];
+        memcpy(reader->mask, turned, MASK_SIZE);
+    }
+    return !(all & 0x8080808080808080u);
 }
 
 static int take_data(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event) {
     struct tw_buf *message = &reader->message;
     bool is_text = reader->opcode == TW_OP_TEXT;
-    if (tw_buf_try_reserve(message, count + 1) != 0) return fail(reader, -ENOMEM, "out of memory");
-    char *bytes = message->data + message->length;
-    unmask(reader, bytes, count);
-    if (is_text && !tw_utf8_feed(&reader->utf8, bytes, count)) {
+    size_t length = message->length > 0 ? message->length : TW_MESSAGE_ROOM;
+    if (tw_buf_try_reserve(message, length - message->length + count) != 0)
+        return fail(reader, -ENOMEM, "out of memory");
+    char *bytes = message->data + length;
+    bool is_plain = unmask(reader, bytes, count) && tw_utf8_is_complete(&reader->utf8);
+    if (is_text && !is_plain && !tw_utf8_feed(&reader->utf8, bytes, count)) {
         return fail(reader, TW_EUTF8, "text is not UTF-8");
     }
-    message->length += count;
+    message->length = length + count;
     if (reader->left > 0 || !(reader->head[0] & 0x80)) return 0;
     if (is_text && !tw_utf8_is_complete(&reader->utf8)) {
         return fail(reader, TW_EUTF8, "text ends within a character");
     }
     event->opcode = reader->opcode;
-    event->payload = (struct tw_str){message->data, message->length};
+    event->payload =
+        (struct tw_str){message->data + TW_MESSAGE_ROOM, message->length - TW_MESSAGE_ROOM};
     reader->opcode = TW_OP_CONTINUATION;
     return 1;
 }

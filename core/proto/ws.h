@@ -6,7 +6,7 @@
 #ifndef TW_PROTO_WS_H
 #define TW_PROTO_WS_H
 
-#include "base/buf.h"
+#include "broker/message.h"
 #include "proto/frame.h"
 
 /* Frames without payload in one message, the last one too; with more, 1002. Frames with payload are
@@ -38,6 +38,9 @@ struct tw_ws_event {
  * message's payload. */
 int tw_ws_read(struct tw_ws_pool *pool, struct tw_ws_reader **slot, const void *bytes,
                size_t length, size_t *used, size_t max_message, struct tw_ws_event *event);
+/* The message of the event that was read last, owned: the payload is not copied. Once; the event's
+ * span is gone then. NULL: it is larger than a message can be. */
+struct tw_message *tw_ws_take(struct tw_ws_reader *reader, const struct tw_ws_event *event);
 /* Gives the reader back whatever its state; *slot becomes NULL. Idempotent. */
 void tw_ws_release(struct tw_ws_pool *pool, struct tw_ws_reader **slot);
 

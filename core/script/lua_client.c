@@ -25,7 +25,8 @@ static void get_id(lua_State *L, void *object) {
 static void get_user(lua_State *L, void *object) {
     const struct tw_identity *identity = ((struct client *)object)->identity;
     if (identity->has_user) {
-        lua_pushlstring(L, identity->user.data, identity->user.length);
+        struct tw_str user = tw_identity_user(identity);
+        lua_pushlstring(L, user.data, user.length);
     } else {
         lua_pushnil(L);
     }
@@ -34,8 +35,9 @@ static void get_user(lua_State *L, void *object) {
 static void get_claims(lua_State *L, void *object) {
     struct client *self = (struct client *)object;
     if (!self->has_claims) {
-        if (self->identity->claims.length > 0) {
-            tw_lua_json_push(L, self->identity->claims);
+        struct tw_str claims = tw_identity_claims(self->identity);
+        if (claims.length > 0) {
+            tw_lua_json_push(L, claims);
         } else {
             lua_newtable(L);
         }

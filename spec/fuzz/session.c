@@ -170,7 +170,7 @@ static bool is_done(const struct conn *conn) {
 /* Read and understood, as far as it is still of interest. */
 static bool is_all_read(const struct conn *conn) {
     if (is_done(conn) || conn->session->state == TW_SESSION_LINGER) return true;
-    return conn->read == conn->wire.length && conn->session->input.length == 0;
+    return conn->read == conn->wire.length && !conn->session->input;
 }
 
 static void end(void) {

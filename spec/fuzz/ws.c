@@ -156,6 +156,16 @@ static void check_event(const struct tw_ws_event *event, size_t max_message) {
                 tw_utf8_is_valid(event->payload.data, event->payload.length));
 }
 
+/* Some messages are taken as they are, the others are left to the reader. */
+static void take(struct tw_ws_reader *reader, const struct tw_ws_event *event) {
+    size_t length = event->payload.length;
+    if (event->opcode != TW_OP_TEXT && event->opcode != TW_OP_BINARY) return;
+    struct tw_message *message = tw_ws_take(reader, event);
+    FUZZ_ASSERT(message && message->length == length && message->offset == 0);
+    FUZZ_ASSERT(message->binary || tw_utf8_is_valid(tw_message_payload(message), length));
+    tw_message_unref(&message);
+}
+
 /* Feeds one piece; 0, or the failure. */
 static int read_piece(struct tw_ws_pool *pool, struct tw_ws_reader **slot, struct tw_str piece,
                       size_t max_message, struct tw_buf *out, bool *is_closed) {
@@ -171,6 +181,7 @@ static int read_piece(struct tw_ws_pool *pool, struct tw_ws_reader **slot, struc
             print_event(out, name_of(event.opcode), event.code, event.payload);
             FUZZ_ASSERT(!*is_closed);
             *is_closed = event.opcode == TW_OP_CLOSE;
+            if (event.payload.length % 2 == 1) take(*slot, &event);
         }
     }
     if (status < 0) {

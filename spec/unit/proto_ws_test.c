@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/status.h"
@@ -19,6 +20,7 @@ enum { MAX_MESSAGE = 100 };
 
 static struct tw_ws_pool *pool;
 static struct tw_buf input;
+static bool takes; /* each message, as the session does */
 
 /* Appends a frame: its first byte and a masked payload, with a header as long as needed. */
 static void add_bytes(unsigned first, const void *payload, size_t length) {
@@ -41,6 +43,20 @@ static void add(unsigned first, const char *payload) {
 
 static void add_raw(const void *bytes, size_t length) {
     tw_buf_append(&input, bytes, length);
+}
+
+/* What a message of its own says is what the event said. */
+static void take(struct tw_ws_reader *reader, const struct tw_ws_event *event) {
+    char *text = tw_memdup(event->payload.data, event->payload.length);
+    size_t length = event->payload.length;
+    struct tw_message *message = tw_ws_take(reader, event);
+    assert_non_null(message);
+    assert_int_equal(message->binary, event->opcode == TW_OP_BINARY);
+    assert_int_equal(message->length, length);
+    assert_int_equal(message->header, 0);
+    assert_memory_equal(tw_message_payload(message), text, length);
+    tw_message_unref(&message);
+    tw_free(text);
 }
 
 static void log_event(struct tw_buf *log, const struct tw_ws_event *event) {
@@ -67,6 +83,8 @@ static int feed(struct tw_ws_reader **slot, const char *bytes, size_t length, si
         assert_true(used <= length - at);
         at += used;
         if (status == 1) log_event(log, &event);
+        bool is_message = event.opcode == TW_OP_TEXT || event.opcode == TW_OP_BINARY;
+        if (status == 1 && is_message && takes) take(*slot, &event);
         if (status == 0) assert_int_equal(at, length);
         if (status < 0) tw_buf_print(log, "! %u %s\n", event.code, event.why);
     } while (status == 1);
@@ -92,9 +110,12 @@ static char *read_split(size_t split, size_t max_message) {
 
 static void expect(const char *wanted) {
     for (size_t split = 0; split <= input.length; split++) {
-        char *got = read_split(split, MAX_MESSAGE);
-        assert_string_equal(got, wanted);
-        tw_free(got);
+        for (int i = 0; i < 2; i++) {
+            takes = !takes;
+            char *got = read_split(split, MAX_MESSAGE);
+            assert_string_equal(got, wanted);
+            tw_free(got);
+        }
     }
     input.length = 0;
 }
