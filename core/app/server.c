@@ -175,11 +175,12 @@ static int bind_admin(struct tw_server *server, int *fd) {
         }
         if (!is_local(text) && (!server->admin_key || !*server->admin_key)) {
             tw_log(TW_LOG_ERROR, "listen",
-                   "the admin address %s can be reached from elsewhere: it needs a key "
-                   "(TIDEWIRE_ADMIN_KEY)",
+                   "the admin address %s can be reached from elsewhere and has no key: set "
+                   "TIDEWIRE_ADMIN_KEY or --admin-key, or take an address like 127.0.0.1:8081",
                    text);
             close(*fd);
-            return TW_EUSAGE;
+            *fd = -1;
+            return TW_EADMINKEY;
         }
     }
     remember_socket(server, text);

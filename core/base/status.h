@@ -23,7 +23,8 @@
     X(TW_EDRAINING, -10015, "draining")                                                            \
     X(TW_EUSAGE, -10016, "wrong usage")                                                            \
     X(TW_EQUARANTINED, -10017, "quarantined: the channel's hooks keep failing")                    \
-    X(TW_ENOGENERATION, -10018, "there is no generation to go back to")
+    X(TW_ENOGENERATION, -10018, "there is no generation to go back to")                            \
+    X(TW_EADMINKEY, -10019, "the admin listener needs a key")
 
 enum tw_status {
     TW_OK = 0,

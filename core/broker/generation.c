@@ -116,11 +116,17 @@ const struct tw_definition *tw_generation_match(const struct tw_generation *gene
     return match;
 }
 
+/* What would have to be escaped in a path, in JSON, or in a line of the log. */
+#define UNFIT "/?#%\"\\"
+
+const char tw_channel_name_rule[] = "a channel's name is 1 to 200 bytes of UTF-8 without spaces, "
+                                    "control characters and any of / ? # % \" \\";
+
 bool tw_channel_name_is_valid(struct tw_str name) {
     if (name.length == 0 || name.length > 200) return false;
     for (size_t i = 0; i < name.length; i++) {
         unsigned char c = (unsigned char)name.data[i];
-        if (c < 0x20 || c == 0x7f || c == '/') return false;
+        if (c <= 0x20 || c == 0x7f || memchr(UNFIT, c, sizeof UNFIT - 1)) return false;
     }
     return tw_utf8_is_valid(name.data, name.length);
 }
@@ -129,7 +135,7 @@ int tw_pattern_check(struct tw_str pattern, bool *is_pattern, const char **why) 
     size_t captures = 0;
     bool after_capture = false;
     *is_pattern = false;
-    *why = "a channel's name is 1 to 200 bytes of UTF-8 without '/' and control characters";
+    *why = tw_channel_name_rule;
     if (!tw_channel_name_is_valid(pattern)) return TW_EPARSE;
     for (size_t i = 0; i < pattern.length; i++) {
         if (pattern.data[i] == '}') {

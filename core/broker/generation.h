@@ -81,8 +81,10 @@ struct tw_param {
 const struct tw_definition *tw_generation_match(const struct tw_generation *generation,
                                                 struct tw_str name, struct tw_param *params,
                                                 size_t *count);
-/* Is `name` fit for a channel: 1 to 200 bytes of UTF-8 without control characters and '/'? */
+/* Is `name` fit for a channel: 1 to 200 bytes of UTF-8 without spaces, control characters and any
+ * of / ? # % " \ ? So it stands in a path, in JSON and in a line of the log as it is. */
 bool tw_channel_name_is_valid(struct tw_str name);
+extern const char tw_channel_name_rule[]; /* that sentence, for users */
 /* Is this a well-formed pattern? 0, or TW_EPARSE and *why a static text. */
 int tw_pattern_check(struct tw_str pattern, bool *is_pattern, const char **why);
 

@@ -84,7 +84,7 @@ static int l_publish(lua_State *L) {
     luaL_checktype(L, 1, LUA_TSTRING);
     luaL_checkany(L, 2);
     struct tw_str name = tw_text_at(L, 1);
-    luaL_argcheck(L, tw_channel_name_is_valid(name), 1, tw_text_channel_name);
+    luaL_argcheck(L, tw_channel_name_is_valid(name), 1, tw_channel_name_rule);
     tw_lua_effects_publish(L, "tidewire.publish", name, 2);
     return 0;
 }

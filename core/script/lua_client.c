@@ -83,7 +83,7 @@ static int l_disconnect(lua_State *L) {
 static struct tw_str check_channel(lua_State *L) {
     luaL_checktype(L, 2, LUA_TSTRING);
     struct tw_str name = tw_text_at(L, 2);
-    luaL_argcheck(L, tw_channel_name_is_valid(name), 2, tw_text_channel_name);
+    luaL_argcheck(L, tw_channel_name_is_valid(name), 2, tw_channel_name_rule);
     return name;
 }
 

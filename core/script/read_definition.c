@@ -124,7 +124,8 @@ static void read_name(struct definition_reader *d, struct tw_str default_name) {
         d->out->name = NULL;
         d->out->name = take_text(d, name);
         if (tw_pattern_check(name, &d->out->is_pattern, &why) != 0) {
-            tw_reader_error(d->reader, "name", "%s", why);
+            tw_reader_error(d->reader, is_given ? "name" : "", "%s%s",
+                            is_given ? "" : "the file's name is the channel's: ", why);
         }
     }
     lua_settop(d->L, index - 1);

@@ -36,8 +36,9 @@ void tw_reader_error(struct tw_reader *reader, const char *path, const char *for
 }
 
 void tw_reader_expected(struct tw_reader *reader, const char *path, int index, const char *what) {
-    char got[80];
-    tw_text_of_value(reader->L, index, got);
+    char got[80] = "nothing: it ends without `return ...`";
+    bool is_file = path[0] == 0;
+    if (!is_file || !lua_isnil(reader->L, index)) tw_text_of_value(reader->L, index, got);
     tw_reader_error(reader, path, "expected %s, got %s", what, got);
 }
 

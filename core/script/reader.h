@@ -25,7 +25,7 @@ struct tw_reader {
 /* "heartbeat.interval: expected ..." */
 void tw_reader_error(struct tw_reader *reader, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* "path: expected WHAT, got THE VALUE" */
+/* "path: expected WHAT, got THE VALUE"; an empty path means what the file returns */
 void tw_reader_expected(struct tw_reader *reader, const char *path, int index, const char *what);
 /* Reports each key of the table that is not among `names` (ends with NULL). `path`: of the table;
  * "" for the outermost. */

@@ -11,7 +11,11 @@
 #include "script/text.h"
 #include "script/where.h"
 
+/* Stands among what is loaded for a file that returned nothing. */
+static char nothing;
+
 static int l_require(lua_State *L);
+static void open_nothing(lua_State *L);
 static bool check_name(struct tw_str name);
 static size_t find(lua_State *L, struct tw_str path);
 static void raise_syntax(lua_State *L, const char *path);
@@ -35,6 +39,7 @@ void tw_require_push(lua_State *L, struct tw_str path) {
     lua_pushlstring(L, path.data, path.length);
     lua_rawget(L, -2);
     bool is_loaded = !lua_isnil(L, -1);
+    open_nothing(L);
     if (!vm->is_loading) {
         if (!is_loaded) {
             luaL_error(L, "'%s' was not loaded with the app: require it at the top of a file",
@@ -74,14 +79,21 @@ void tw_require_push(lua_State *L, struct tw_str path) {
     }
     lua_remove(L, -2);
 
-    if (lua_isnil(L, -1)) { /* as Lua's require has it */
+    if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
-        lua_pushboolean(L, 1);
+        lua_pushlightuserdata(L, &nothing);
     }
     lua_pushlstring(L, path.data, path.length);
     lua_pushvalue(L, -2);
     lua_rawset(L, -4);
     lua_remove(L, -2);
+    open_nothing(L);
+}
+
+static void open_nothing(lua_State *L) {
+    if (lua_touserdata(L, -1) != &nothing) return;
+    lua_pop(L, 1);
+    lua_pushnil(L);
 }
 
 int tw_require_file(lua_State *L) {
@@ -119,6 +131,7 @@ static int l_require(lua_State *L) {
     lua_pushliteral(L, ".lua");
     lua_concat(L, 2);
     tw_require_push(L, tw_text_at(L, -1));
+    if (lua_isnil(L, -1)) lua_pushboolean(L, 1); /* as Lua's require has it */
     return 1;
 }
 

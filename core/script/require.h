@@ -10,8 +10,8 @@
 
 /* Sets the global `require`. May raise. */
 void tw_require_open(lua_State *L);
-/* Runs the file of the app, unless it ran before, and pushes what it returned. Raises what it
- * raises, or that it cannot be read. `path` must stay in place meanwhile. */
+/* Runs the file of the app, unless it ran before, and pushes what it returned, nil if nothing.
+ * Raises what it raises, or that it cannot be read. `path` must stay in place meanwhile. */
 void tw_require_push(lua_State *L, struct tw_str path);
 /* tidewire.file(path): its text. */
 int tw_require_file(lua_State *L);

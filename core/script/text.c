@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char tw_text_channel_name[] =
-    "a channel's name is 1 to 200 bytes of UTF-8 without '/' and control characters";
-
 void tw_text_copy(char *out, size_t size, struct tw_str text) {
     size_t length = text.length < size ? text.length : size - 1;
     if (length < text.length) {

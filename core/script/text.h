@@ -6,9 +6,6 @@
 
 #include "base/str.h"
 
-/* What is wrong with a text that is no channel's name. */
-extern const char tw_text_channel_name[];
-
 /* Copies with a NUL; cuts at the end of a character. */
 void tw_text_copy(char *out, size_t size, struct tw_str text);
 /* What stands at `index`, for "got ...": "the text \"abc\"", "a table", "-1". Never raises. */

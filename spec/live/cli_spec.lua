@@ -114,6 +114,13 @@ describe("the command line", function()
     fails({ "run", app, "--admin", "127.0.0.1:0", "-D", "listen=nowhere" }, "nowhere")
   end)
 
+  it("wants a key where the admin listener can be reached from elsewhere", function()
+    local args = { "run", live.folder { ["broker.lua"] = "return {}" }, "--admin", "0.0.0.0:0",
+      "-D", "listen=127.0.0.1:0" }
+    fails(args, "the admin address 0.0.0.0:", "has no key", "TIDEWIRE_ADMIN_KEY", "--admin-key",
+      "127.0.0.1:8081", "tidewire: the admin listener needs a key")
+  end)
+
   it("overrides settings of broker.lua with -D", function()
     local broker = live.broker {
       files = {

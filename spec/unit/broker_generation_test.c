@@ -130,7 +130,12 @@ static void knows_a_valid_name(void **state) {
     assert_false(tw_channel_name_is_valid(TW_STR("a\0b")));
     assert_false(tw_channel_name_is_valid(TW_STR("a\x7f")));
     assert_false(tw_channel_name_is_valid(TW_STR("\xc3")));
-    assert_true(tw_channel_name_is_valid(TW_STR("\xf0\x9f\x8c\x8a:{x} y")));
+    assert_true(tw_channel_name_is_valid(TW_STR("\xf0\x9f\x8c\x8a:{x}-y.z_@=!$&'()*+,;")));
+    static const char unfit[] = " ?#%\"\\";
+    for (const char *c = unfit; *c; c++) {
+        char text[] = {'a', *c, 'b'};
+        assert_false(tw_channel_name_is_valid((struct tw_str){text, sizeof text}));
+    }
 }
 
 static void counts_refs(void **state) {

@@ -68,6 +68,7 @@ static void wrong_definitions_say_what_is_expected(void **state) {
     } cases[] = {
         {"name = 5", "name: expected a text, the channel's name, got 5"},
         {"name = 'a/b'", "name: a channel's name is 1 to 200 bytes"},
+        {"name = 'a b'", "without spaces, control characters and any of / ? # % \" \\"},
         {"name = 'a{b'", "name: a capture is a name in braces, as in room:{id}"},
         {"publish = 'yes'", "publish: expected true, false or \"authorize\", got the text \"yes\""},
         {"quarantine = true", "quarantine: expected \"refuse\", \"pass\" or false, got true"},
@@ -109,6 +110,32 @@ static void wrong_definitions_say_what_is_expected(void **state) {
     }
     app_file(&app, "channels/market.lua", "return nil");
     app_must_fail(&app, "channels/market.lua", 0, "expected that the file returns a table");
+    app_file(&app, "channels/market.lua", "return true");
+    app_must_fail(&app, "channels/market.lua", 0, "the definition, got true");
+    app_deinit(&app);
+}
+
+static void a_file_without_return_is_told_so(void **state) {
+    (void)state;
+    static const char *const files[] = {"broker.lua", "auth.lua", "channels/market.lua"};
+    struct app app;
+    app_init(&app);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        app_file(&app, files[i], "local x = {}");
+        app_must_fail(&app, files[i], 0, "got nothing: it ends without `return ...`");
+        app_file(&app, files[i], i == 0 ? "return {}" : "return { auth = print }");
+    }
+    app_deinit(&app);
+}
+
+static void a_channel_named_by_its_file_needs_a_name_that_fits(void **state) {
+    (void)state;
+    struct app app;
+    app_init(&app);
+    app_file(&app, "channels/a b.lua", "return {}");
+    app_must_fail(&app, "channels/a b.lua", 0, "the file's name is the channel's: a channel's");
+    app_file(&app, "channels/a b.lua", "return { name = 'ab' }");
+    app_must_load(&app);
     app_deinit(&app);
 }
 
@@ -497,6 +524,8 @@ int main(void) {
         SCRIPT_TEST(a_channel_gets_its_files_name_and_the_queue_of_the_settings),
         SCRIPT_TEST(every_key_of_a_definition_is_read),
         SCRIPT_TEST(wrong_definitions_say_what_is_expected),
+        SCRIPT_TEST(a_file_without_return_is_told_so),
+        SCRIPT_TEST(a_channel_named_by_its_file_needs_a_name_that_fits),
         SCRIPT_TEST(conflation_by_the_settings_needs_a_key_too),
         SCRIPT_TEST(the_same_name_twice_names_both_files),
         SCRIPT_TEST(errors_have_file_and_line_and_do_not_hide_each_other),

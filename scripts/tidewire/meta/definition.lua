@@ -33,7 +33,8 @@
 ---@field ttl? number
 
 ---@class tidewire.Definition
----`name`: the channel's; "room:{id}" captures channel.params.id. Default: the file's name
+---`name`: the channel's; "room:{id}" captures channel.params.id. Default: the file's name. 1 to 200
+---bytes of UTF-8 without spaces and any of / ? # % " \
 ---@field name? string
 ---`history`: no effect yet, with a warning
 ---@field history? tidewire.Definition.History
