@@ -32,6 +32,13 @@ describe("the harness " .. harness.name, function()
     return assert(harness.broker(options))
   end
 
+  it("writes a table the same each time: its names in order", function()
+    local broker = start()
+    local client = broker:connect "/ws/chat"
+    broker:publish("chat", { z = 1, b = { y = {}, x = { 1, { q = "é", p = true } } }, a = 0.5 })
+    assert.equal('{"a":0.5,"b":{"x":[1,{"p":true,"q":"é"}],"y":{}},"z":1}', client:receive())
+  end)
+
   local function failure(run, ...)
     local ok, message = pcall(run, ...)
     assert.is_false(ok)
