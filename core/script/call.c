@@ -23,6 +23,7 @@
 
 enum { RETRY_MS = 1000, FIRST_LEVELS = 12, LAST_LEVELS = 6, LINE_SIZE = 320 };
 
+static unsigned deadline_of(const struct tw_vm *vm, const struct tw_call *call);
 static void bury(struct tw_vm *vm, struct tw_call *call);
 static int revive(struct tw_vm *vm, const struct tw_call *call);
 static void fail(struct tw_vm *vm, struct tw_call *call, int result);
@@ -53,9 +54,7 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     bool is_load = call->hook == TW_HOOK_LOAD;
     struct tw_hook_clock clock = tw_hook_clock_start(vm);
     lua_pushvalue(vm->L, TW_SLOT_ENTER);
-    int result =
-        tw_guard_call(vm->L, TW_SLOT_TRACE,
-                      is_load ? vm->deadline_ms * TW_LOAD_DEADLINES : vm->deadline_ms, &end);
+    int result = tw_guard_call(vm->L, TW_SLOT_TRACE, deadline_of(vm, call), &end);
     int status = result == 0 ? call->status : TW_ESCRIPT;
     tw_hook_clock_stop(&clock, vm, call, status, end);
     if (end == TW_GUARD_KILLED)
@@ -77,6 +76,10 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     return status;
 }
 
+static unsigned deadline_of(const struct tw_vm *vm, const struct tw_call *call) {
+    return call->hook == TW_HOOK_LOAD ? vm->deadline_ms * TW_LOAD_DEADLINES : vm->deadline_ms;
+}
+
 /* The guard jumped out of the state: nothing of it may be asked any more. */
 static void bury(struct tw_vm *vm, struct tw_call *call) {
     struct tw_failure *failure = call->failure;
@@ -87,7 +90,8 @@ static void bury(struct tw_vm *vm, struct tw_call *call) {
     memset(failure, 0, sizeof *failure);
     tw_text_copy(failure->hook, sizeof failure->hook, tw_str_of(tw_hook_name(call->hook)));
     snprintf(failure->message, sizeof failure->message,
-             "killed: it did not stop when its deadline of %u ms had passed", vm->deadline_ms);
+             "killed: it did not stop when its deadline of %u ms had passed",
+             deadline_of(vm, call));
     if (call->channel && call->channel->definition->index < vm->definition_count) {
         struct tw_vm_definition *of = &vm->definitions[call->channel->definition->index];
         tw_text_copy(failure->script, sizeof failure->script, tw_str_of(of->file));

@@ -8,14 +8,19 @@
 
 #include "base/mem.h"
 
-enum { MOST_TEXT = 600 };
+enum { MOST_TEXT = 600, MOST = 100 };
 
+static void append(struct tw_load_errors *errors, const char *file, int line, const char *text);
 static int compare(const void *a, const void *b);
 
 void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, const char *format,
                    ...) {
     char text[MOST_TEXT];
     va_list arguments;
+    if (errors->count == MOST) {
+        errors->untold++;
+        return;
+    }
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -25,6 +30,10 @@ void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, co
             strcmp(other->message, text) == 0)
             return;
     }
+    append(errors, file, line, text);
+}
+
+static void append(struct tw_load_errors *errors, const char *file, int line, const char *text) {
     errors->items = (struct tw_load_error *)tw_realloc(errors->items,
                                                        (errors->count + 1) * sizeof *errors->items);
     errors->items[errors->count++] = (struct tw_load_error){
@@ -36,6 +45,10 @@ void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, co
 
 void tw_errors_sort(struct tw_load_errors *errors) {
     if (errors->count > 1) qsort(errors->items, errors->count, sizeof *errors->items, compare);
+    if (errors->untold == 0) return;
+    char text[60], *file = errors->items[errors->count - 1].file;
+    snprintf(text, sizeof text, "and %zu more mistakes", errors->untold);
+    append(errors, file, 0, text);
 }
 
 void tw_load_errors_deinit(struct tw_load_errors *errors) {

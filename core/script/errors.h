@@ -5,10 +5,11 @@
 
 #include "script/script.h"
 
-/* Copies; a mistake that is on the list already is left out. */
+/* Copies; a mistake that is on the list already is left out, and those behind the first hundred are
+ * only counted: nobody reads more, and a file may make a million of them. */
 void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
-/* By file, then line. */
+/* By file, then line; at the end how many more there are. Once, when all are there. */
 void tw_errors_sort(struct tw_load_errors *errors);
 
 #endif

@@ -24,6 +24,7 @@ struct tw_load_error {
 struct tw_load_errors {
     struct tw_load_error *items;
     size_t count;
+    size_t untold; /* those behind the first hundred; the last item says so */
 };
 
 void tw_load_errors_deinit(struct tw_load_errors *errors);
