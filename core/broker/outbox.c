@@ -135,17 +135,22 @@ static struct tw_entry *oldest_of(const struct tw_outbox *outbox, const struct t
     return NULL;
 }
 
+static bool is_same_key(const struct tw_message *a, const struct tw_message *b) {
+    return a->key_hash == b->key_hash && a->key_length == b->key_length &&
+           memcmp(a->key, b->key, a->key_length) == 0;
+}
+
+static bool has_key_of(const struct tw_entry *entry, const struct tw_sub *sub) {
+    return entry->parcel && entry->sub == sub && entry->parcel->message->key_length > 0;
+}
+
 /* The newest entry of the sub with the same key; NULL if there is none. */
 static struct tw_entry *same_key(const struct tw_outbox *outbox, const struct tw_sub *sub,
                                  const struct tw_message *message) {
     if (message->key_length == 0) return NULL;
     for (uint32_t i = outbox->count; i-- > 0;) {
         struct tw_entry *entry = entry_at(outbox, i);
-        if (entry->sub != sub || !entry->parcel) continue;
-        const struct tw_message *other = entry->parcel->message;
-        if (other->key_hash == message->key_hash && other->key_length == message->key_length &&
-            memcmp(other->key, message->key, message->key_length) == 0)
-            return entry;
+        if (has_key_of(entry, sub) && is_same_key(entry->parcel->message, message)) return entry;
     }
     return NULL;
 }
@@ -165,6 +170,7 @@ static bool replace(struct tw_outbox *outbox, struct tw_entry *entry, struct tw_
 static bool append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel) {
     if (!make_room(outbox)) return false;
     fill(outbox, entry_at(outbox, outbox->count++), sub, parcel);
+    if (sub) sub->repeats_keys = true;
     return true;
 }
 
@@ -189,24 +195,77 @@ static void drop_oldest(struct tw_outbox *outbox, struct tw_sub *sub, size_t fra
         drop(outbox, entry, dropped);
 }
 
+/* Who makes keys collide gets them less conflated, and takes no more of our time. */
+#define MAX_PROBES 32
+
+/* Of each key only the sub's newest stays, in the oldest one's place. One pass over the queue, and
+ * there is none again before it has grown: so a message costs little, however long the queue is.
+ * Without memory for the pass all stay. */
+static void drop_stale(struct tw_outbox *outbox, struct tw_sub *sub, uint64_t *dropped) {
+    uint32_t slots = TW_OUTBOX_LEAST;
+    while (slots < 2 * sub->queued)
+        slots *= 2;
+    uint32_t *places = tw_try_alloc(slots * sizeof *places); /* of each key's oldest, from 1 on */
+    if (!places) return;
+    for (uint32_t i = 0; i < outbox->count; i++) {
+        struct tw_entry *entry = entry_at(outbox, i), *oldest = NULL;
+        if (!has_key_of(entry, sub)) continue;
+        const struct tw_message *message = entry->parcel->message;
+        uint32_t at = message->key_hash & (slots - 1), probes = 0;
+        while (places[at] > 0 && probes++ < MAX_PROBES) {
+            oldest = entry_at(outbox, places[at] - 1);
+            if (is_same_key(oldest->parcel->message, message)) break;
+            at = (at + 1) & (slots - 1);
+            oldest = NULL;
+        }
+        if (!oldest) {
+            if (places[at] == 0) places[at] = i + 1;
+            continue;
+        }
+        clear(outbox, oldest);
+        *oldest = *entry;
+        *entry = (struct tw_entry){0};
+        outbox->dead++;
+        ++*dropped;
+    }
+    sub->repeats_keys = false;
+    tw_free(places);
+}
+
+/* True if the parcel took the place of the older one of its key. */
+static bool conflate(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel,
+                     size_t frame, uint32_t max_bytes, uint64_t *dropped) {
+    if (sub->repeats_keys) drop_stale(outbox, sub, dropped);
+    struct tw_entry *older = same_key(outbox, sub, parcel->message);
+    if (!older) return false;
+    if (!replace(outbox, older, parcel, frame, max_bytes)) {
+        drop(outbox, older, dropped);
+        return false;
+    }
+    ++*dropped;
+    return true;
+}
+
 enum tw_push tw_outbox_push(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel,
                             uint32_t max_bytes, uint64_t *dropped) {
     const struct tw_message *message = parcel->message;
     size_t frame = (size_t)message->header + message->length;
     enum tw_overflow overflow = sub && sub->topic ? sub->topic->queue.overflow : TW_DROP_NEWEST;
+    bool repeats_keys = true; /* nobody looked */
     if (outbox->final) return TW_PUSH_REFUSED;
     if (tw_outbox_is_full(outbox, sub, frame, max_bytes)) {
         if (overflow == TW_DISCONNECT) return TW_PUSH_TOO_SLOW;
         if (overflow == TW_DROP_NEWEST || !could_fit(outbox, sub, frame, max_bytes)) goto refused;
-        struct tw_entry *older = overflow == TW_CONFLATE ? same_key(outbox, sub, message) : NULL;
-        if (older && replace(outbox, older, parcel, frame, max_bytes)) {
-            ++*dropped;
-            return TW_PUSHED;
+        if (overflow == TW_CONFLATE) {
+            if (conflate(outbox, sub, parcel, frame, max_bytes, dropped)) return TW_PUSHED;
+            repeats_keys = sub->repeats_keys;
         }
-        if (older) drop(outbox, older, dropped);
         drop_oldest(outbox, sub, frame, max_bytes, dropped);
     }
-    if (append(outbox, sub, parcel)) return TW_PUSHED;
+    if (append(outbox, sub, parcel)) {
+        if (sub) sub->repeats_keys = repeats_keys;
+        return TW_PUSHED;
+    }
 refused:
     ++*dropped;
     return TW_PUSH_REFUSED;

@@ -73,7 +73,8 @@ int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub,
  * topics' `dropped`. TW_PUSH_TOO_SLOW: a policy says disconnect, or there is no memory to ask. */
 enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes);
 /* Queues a reference; applies the policy of the sub's topic if full (drop_newest for a message of
- * no subscription). Only the sub's own messages give way, and only if that makes the room. Adds to
+ * no subscription). Only the sub's own messages give way, and only if that makes the room: with
+ * conflate first all that have a newer one of their key, in whose place that one moves. Adds to
  * *dropped. After finish nothing is queued or counted. */
 enum tw_push tw_outbox_push(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel,
                             uint32_t max_bytes, uint64_t *dropped);

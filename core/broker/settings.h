@@ -21,7 +21,7 @@ struct tw_rate {
 enum tw_overflow {
     TW_DROP_OLDEST,
     TW_DROP_NEWEST,
-    TW_CONFLATE,  /* the newest per key replaces the older in place; without a match: drop oldest */
+    TW_CONFLATE,  /* of each key only the newest stays, in place; if no room: drop oldest */
     TW_DISCONNECT /* close with 4431 */
 };
 

@@ -27,6 +27,7 @@ struct tw_sub {
     enum tw_sub_state state : 8; /* there are many of these: 56 bytes */
     uint8_t class;               /* see audience.h; 0: none */
     bool by_script;              /* a handler subscribed it: authorize is not asked */
+    bool repeats_keys;           /* what it has queued may hold a key twice; see outbox.c */
 };
 
 /* Bytes of frames that are written to a subscriber at a time, if it is more than one. */

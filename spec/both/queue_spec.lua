@@ -127,6 +127,33 @@ describe("a queue", function()
     end)
   end
 
+  it("with conflate gives up what is stale before the only message of a key", function()
+    local broker = start(
+      'return { queue = { size = 100, overflow = "conflate", key = "symbol" } }',
+      { queue = { bytes = 4000000 } })
+    local slow, reader = stalled(broker), broker:connect "/ws/market"
+    -- 62 symbols: A fills the queue around the one message of B, then come the others.
+    local function symbol_of(n)
+      return n == 60 and "B" or n > 130 and n < 191 and "C" .. n or "A"
+    end
+    flood(broker, reader, function(n) return { symbol = symbol_of(n) } end)
+    broker:publish("market", { n = COUNT + 1, symbol = "end" })
+    slow:resume()
+    local newest, seen = {}, 0
+    repeat
+      local message = slow:receive_json()
+      local before = newest[message.symbol] or 0
+      if before >= message.n then assert.equal("newer than " .. before, message.n) end
+      newest[message.symbol], seen = message.n, seen + 1
+    until message.symbol == "end"
+    assert.equal(COUNT, newest.A)
+    for n = 60, 190 do
+      local symbol = symbol_of(n)
+      if symbol ~= "A" then assert.equal(n, newest[symbol]) end
+    end
+    assert.is_true(seen < COUNT)
+  end)
+
   it("is bounded in bytes too", function()
     local broker = start("return {}", { queue = { size = 100000, bytes = 40000 } })
     local slow, reader = stalled(broker), broker:connect "/ws/market"

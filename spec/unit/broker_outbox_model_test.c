@@ -49,9 +49,24 @@ static bool is_full(const struct model *model, const struct item *item, const st
     return !fits(bytes_of(model, -2), strlen(item->text), max_bytes);
 }
 
+/* Of each key only the newest stays, in the oldest one's place. */
+static void drop_stale(struct model *model, int sub) {
+    for (size_t i = 0; i < model->count; i++) {
+        for (size_t k = i + 1; k < model->count; k++) {
+            struct item *older = &model->items[i], *newer = &model->items[k];
+            if (older->sub != sub || newer->sub != sub || !older->key || older->key != newer->key)
+                continue;
+            *older = *newer;
+            remove_item(model, k--);
+            model->dropped++;
+        }
+    }
+}
+
 /* True if the item took an older one's place. */
 static bool conflate(struct model *model, const struct item *item, const struct feed *feed,
                      size_t max_bytes) {
+    drop_stale(model, item->sub);
     for (size_t i = model->count; item->key && i-- > 0;) {
         struct item *older = &model->items[i];
         if (older->sub != item->sub || older->key != item->key) continue;

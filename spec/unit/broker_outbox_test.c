@@ -96,8 +96,15 @@ static void each_policy_at_its_bound_of_messages(void **state) {
         push_words(TW_CONFLATE, 3, NO_BOUND, "a=1 b=1 c=1 b=2 a=2 d=1 b=3", &dropped),
         "|b=3|c=1|d=1");
     assert_int_equal(dropped, 4);
-    assert_string_equal(push_words(TW_CONFLATE, 2, NO_BOUND, "a=1 a=2 a=3", &dropped), "|a=1|a=3");
+    assert_string_equal(push_words(TW_CONFLATE, 2, NO_BOUND, "a=1 a=2 a=3", &dropped), "|a=3");
+    assert_int_equal(dropped, 2);
+    /* What is stale goes before the only one of its key, wherever it stands. */
+    assert_string_equal(push_words(TW_CONFLATE, 3, NO_BOUND, "a=1 b=1 b=2 c=1", &dropped),
+                        "|a=1|b=2|c=1");
     assert_int_equal(dropped, 1);
+    assert_string_equal(push_words(TW_CONFLATE, 4, NO_BOUND, "1 b=1 b=2 b=3 2 3", &dropped),
+                        "|1|b=3|2|3");
+    assert_int_equal(dropped, 2);
     assert_string_equal(push_words(TW_CONFLATE, 2, NO_BOUND, "1 2 3", &dropped), "|2|3");
 }
 
@@ -118,6 +125,8 @@ static void each_policy_at_its_bound_of_bytes(void **state) {
     assert_int_equal(dropped, 2);
     assert_string_equal(push_words(TW_CONFLATE, 9, 12, "a=1 b=1 c=1 a=7 b=23", &dropped),
                         "|c=1|b=23");
+    assert_string_equal(push_words(TW_CONFLATE, 9, 12, "a=1 b=1 b=2 c=1", &dropped),
+                        "|a=1|b=2|c=1");
 }
 
 static void says_which_push_was_refused(void **state) {
@@ -303,6 +312,52 @@ static void no_memory_for_the_ring_is_a_counted_loss(void **state) {
     tw_outbox_deinit(&outbox);
 }
 
+static void no_memory_to_conflate_drops_the_oldest(void **state) {
+    (void)state;
+    struct tw_outbox outbox;
+    struct feed feed;
+    uint64_t dropped = 0;
+    tw_outbox_init(&outbox);
+    feed_init(&feed, 3, TW_CONFLATE);
+    for (int i = 0; i < 3; i++)
+        push_text(&outbox, &feed.sub, (const char *const[]){"a=1", "b=1", "b=2"}[i], NO_BOUND,
+                  &dropped);
+    struct tw_parcel *parcel = parcel_of("c=1");
+    tw_mem_fail_after(1);
+    assert_int_equal(tw_outbox_push(&outbox, &feed.sub, parcel, NO_BOUND, &dropped), TW_PUSHED);
+    assert_int_equal(tw_mem_fail_after(-1), 0);
+    tw_parcel_unref(parcel);
+    assert_int_equal(dropped, 1);
+    push_text(&outbox, &feed.sub, "d=1", NO_BOUND, &dropped); /* it was not forgotten */
+    assert_int_equal(dropped, 2);
+    assert_string_equal(rest_of(&outbox), "|b=2|c=1|d=1");
+    tw_outbox_deinit(&outbox);
+}
+
+/* Keys are the publishers' to choose, and so is what their hashes have in common. */
+static void keys_that_collide_are_kept_apart(void **state) {
+    (void)state;
+    enum { KEYS = 100, SIZE = 150 };
+    struct tw_outbox outbox;
+    struct feed feed;
+    uint64_t dropped = 0;
+    char text[16];
+    tw_outbox_init(&outbox);
+    feed_init(&feed, SIZE, TW_CONFLATE);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof text, "%d=%d", i % KEYS, i);
+        struct tw_parcel *parcel = parcel_of(text);
+        parcel->message->key_hash = 1;
+        assert_int_equal(tw_outbox_push(&outbox, &feed.sub, parcel, NO_BOUND, &dropped), TW_PUSHED);
+        tw_parcel_unref(parcel);
+        assert_int_equal(dropped + feed.sub.queued, i + 1);
+        assert_true(feed.sub.queued <= SIZE);
+    }
+    snprintf(text, sizeof text, "|%d=%d", 999 % KEYS, 999);
+    assert_non_null(strstr(rest_of(&outbox), text));
+    tw_outbox_deinit(&outbox);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_one_holds_nothing),
@@ -318,6 +373,8 @@ int main(void) {
         cmocka_unit_test(a_subscription_that_ends_is_forgotten_or_orphaned),
         cmocka_unit_test(parcels_are_shared_and_let_go),
         cmocka_unit_test(no_memory_for_the_ring_is_a_counted_loss),
+        cmocka_unit_test(no_memory_to_conflate_drops_the_oldest),
+        cmocka_unit_test(keys_that_collide_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, no_failed_checks);
 }

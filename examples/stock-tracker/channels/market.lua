@@ -10,7 +10,7 @@ local symbols = { "MSFT", "AMZN", "GOOG" } -- GOOG is listed since August 2004
 local rows = replay.stocks(tidewire.file("data/stocks.csv"), symbols)
 
 return {
-  -- When 64 wait for a slow reader, the newest price of a symbol takes the place of its older one.
+  -- When 64 wait for a slow reader, only the newest price of each symbol stays.
   queue = { size = 64, overflow = "conflate", key = "symbol" },
 
   -- Clients listen. Quotes come from `tick`, and from POST /v1/channels/market/messages.

@@ -56,7 +56,7 @@
 ---@alias tidewire.Overflow
 ---| "drop_oldest" # the oldest waiting message goes
 ---| "drop_newest" # the new one is not queued
----| "conflate" # the newest per key replaces the older in place; needs queue.key in the channel
+---| "conflate" # of each key only the newest stays, else the oldest goes; needs queue.key
 ---| "disconnect" # the client is closed with 4431
 
 ---@class tidewire.Settings.Queue
