@@ -164,6 +164,7 @@ void tw_link_init(struct tw_link *link, struct tw_sim *sim, unsigned node,
                   const struct tw_link_options *options) {
     *link = (struct tw_link){.sim = sim, .node = node, .is_reading = true};
     tw_list_init(&link->ready);
+    tw_list_init(&link->changed);
     tw_peer_init(&link->peer, tw_sim_random(sim));
     tw_link_configure(link, options);
 }
@@ -174,6 +175,7 @@ void tw_link_deinit(struct tw_link *link) {
         tw_session_free(link->session);
     }
     tw_list_remove(&link->ready);
+    tw_list_remove(&link->changed);
     tw_peer_deinit(&link->peer);
     pipe_deinit(&link->up);
     pipe_deinit(&link->down);

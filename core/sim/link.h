@@ -39,10 +39,12 @@ struct tw_pipe {
 struct tw_link {
     struct tw_sim *sim;
     unsigned node;              /* the worker that accepted it */
+    size_t number;              /* of the sim's links: 1, 2, 3 ... */
     struct tw_session *session; /* NULL: gone */
     struct tw_peer peer;
     struct tw_pipe up, down;   /* client to broker, broker to client */
     struct tw_list ready;      /* of the sim: something may happen now */
+    struct tw_list changed;    /* of the sim: something may have, see tw_sim_next_changed */
     struct tw_heap_node event; /* of the sim: something happens then */
     bool is_reading;           /* the session reads */
     bool is_stalled;           /* the client does not */

@@ -245,6 +245,12 @@ static int sim_publish(lua_State *L) {
     return 1;
 }
 
+/* counts() -> what is quick to tell of stats() */
+static int sim_counts(lua_State *L) {
+    tw_lua_push_counts(L, check_sim(L));
+    return 1;
+}
+
 static int sim_stats(lua_State *L) {
     tw_lua_push_stats(L, check_sim(L));
     return 1;
@@ -349,6 +355,31 @@ static int sim_take(lua_State *L) {
     return 2;
 }
 
+/* take_all(client) -> the payloads of all that are there, as a list | nothing */
+static int sim_take_all(lua_State *L) {
+    struct tw_peer *peer = &check_link(L)->peer;
+    if (!peer->first) return 0;
+    lua_createtable(L, (int)peer->count, 0);
+    for (int i = 1; peer->first; i++) {
+        lua_pushlstring(L, peer->first->bytes, peer->first->length);
+        tw_free(tw_peer_take(peer));
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
+/* changed() -> the clients to which something may have happened since the last call, as a list */
+static int sim_changed(lua_State *L) {
+    struct tw_sim *sim = check_sim(L);
+    size_t number;
+    lua_newtable(L);
+    for (int i = 1; (number = tw_sim_next_changed(sim)) > 0; i++) {
+        lua_pushinteger(L, (lua_Integer)number);
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
 /* What look() knows of a client; `fault` is nil when there is none. */
 enum field {
     STATE,
@@ -427,14 +458,14 @@ static void push_field(lua_State *L, const struct tw_link *link, enum field fiel
     }
 }
 
-/* look(client) -> { state, status, head, body, close_code ... }; look(client, name) -> one of them
- */
+/* look(client) -> { state, status, head, body, close_code ... }; look(client, name ...) -> those */
 static int sim_look(lua_State *L) {
     const struct tw_link *link = check_link(L);
-    if (!lua_isnoneornil(L, 3)) {
-        push_field(L, link, (enum field)luaL_checkoption(L, 3, NULL, field_names));
-        return 1;
-    }
+    int names = lua_gettop(L) - 2;
+    luaL_checkstack(L, names, "too many names");
+    for (int i = 0; i < names; i++)
+        push_field(L, link, (enum field)luaL_checkoption(L, 3 + i, NULL, field_names));
+    if (names > 0) return names;
     lua_createtable(L, 0, FIELDS);
     for (int field = 0; field < FIELDS; field++) {
         push_field(L, link, (enum field)field);
@@ -465,11 +496,14 @@ static const luaL_Reg methods[] = {
     {"rollback", sim_rollback},
     {"publish", sim_publish},
     {"stats", sim_stats},
+    {"counts", sim_counts},
+    {"changed", sim_changed},
     {"connect", sim_connect},
     {"configure", sim_configure},
     {"write", sim_write},
     {"send", sim_send},
     {"take", sim_take},
+    {"take_all", sim_take_all},
     {"look", sim_look},
     {"half_close", sim_half_close},
     {"reset", sim_reset},

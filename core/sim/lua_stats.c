@@ -8,7 +8,8 @@ static void set(lua_State *L, const char *name, double value) {
     lua_setfield(L, -2, name);
 }
 
-static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_channel *channel) {
+static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_channel *channel,
+                         bool is_brief) {
     uint64_t dropped = channel->dropped, withheld = channel->withheld;
     for (unsigned i = 0; i < tw_sim_workers(sim); i++) {
         const struct tw_topic *topic =
@@ -16,13 +17,17 @@ static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_chann
         if (topic) dropped += topic->dropped, withheld += topic->withheld;
     }
     lua_pushlstring(L, channel->name->text.data, channel->name->text.length);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 6);
     set(L, "subscribers", channel->subscribers);
     set(L, "offset", (double)channel->offset);
     set(L, "dropped", (double)dropped);
-    set(L, "withheld", (double)withheld);
     lua_pushstring(L, channel->epoch);
     lua_setfield(L, -2, "epoch");
+    if (is_brief) {
+        lua_rawset(L, -3);
+        return;
+    }
+    set(L, "withheld", (double)withheld);
     lua_pushboolean(L, tw_quarantine_is_on(&channel->quarantine));
     lua_setfield(L, -2, "quarantined");
     if (tw_quarantine_is_on(&channel->quarantine)) {
@@ -34,13 +39,13 @@ static void push_channel(lua_State *L, struct tw_sim *sim, const struct tw_chann
     lua_rawset(L, -3);
 }
 
-static void push_channels(lua_State *L, struct tw_sim *sim) {
+static void push_channels(lua_State *L, struct tw_sim *sim, bool is_brief) {
     lua_newtable(L);
     for (unsigned i = 0; i < tw_sim_workers(sim); i++) {
         const struct tw_channel *channel;
         size_t at = 0;
         while ((channel = tw_map_next(&tw_sim_hub(sim, i)->channels, &at)))
-            push_channel(L, sim, channel);
+            push_channel(L, sim, channel, is_brief);
     }
     lua_setfield(L, -2, "channels");
 }
@@ -119,29 +124,40 @@ static void push_hooks(lua_State *L, struct tw_sim *sim) {
     tw_hook_table_deinit(&table);
 }
 
-void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
+/* Leaves the table on the stack. */
+static struct sums push_sums(lua_State *L, struct tw_sim *sim, int fields) {
     struct sums sums = {0};
     const struct tw_hub *control = tw_sim_hub(sim, tw_sim_workers(sim));
     for (unsigned i = 0; i < tw_sim_workers(sim); i++)
         add(&sums, sim, i);
-    lua_createtable(L, 0, 22);
+    lua_createtable(L, 0, fields);
     set(L, "generation", control->generation->number);
-    set(L, "workers", tw_sim_workers(sim));
     set(L, "connections", tw_admission_count(&control->hubs->admission));
-    set(L, "messages_in", (double)sums.counts.messages_in);
-    set(L, "messages_out", (double)sums.counts.messages_out);
-    set(L, "published", (double)sums.counts.published);
     set(L, "refused", (double)sums.counts.refused);
-    set(L, "hook_failures", (double)sums.counts.hook_failures);
-    set(L, "too_slow", (double)sums.counts.too_slow);
     set(L, "script_memory", sums.memory);
-    set(L, "checks", (double)tw_check_count());
     set(L, "queued", sums.queued);
     set(L, "queued_bytes", sums.queued_bytes);
     set(L, "mail", sums.mail);
     set(L, "clients", sums.clients);
     set(L, "subscriptions", sums.subs);
-    push_channels(L, sim);
-    push_common(L, control->hubs->common);
+    return sums;
+}
+
+void tw_lua_push_counts(lua_State *L, struct tw_sim *sim) {
+    push_sums(L, sim, 10);
+    push_channels(L, sim, true);
+}
+
+void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
+    struct sums sums = push_sums(L, sim, 22);
+    set(L, "workers", tw_sim_workers(sim));
+    set(L, "messages_in", (double)sums.counts.messages_in);
+    set(L, "messages_out", (double)sums.counts.messages_out);
+    set(L, "published", (double)sums.counts.published);
+    set(L, "hook_failures", (double)sums.counts.hook_failures);
+    set(L, "too_slow", (double)sums.counts.too_slow);
+    set(L, "checks", (double)tw_check_count());
+    push_channels(L, sim, false);
+    push_common(L, tw_sim_hub(sim, 0)->hubs->common);
     push_hooks(L, sim);
 }

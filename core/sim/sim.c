@@ -35,8 +35,9 @@ struct tw_sim {
     struct tw_rand script_rand; /* of tidewire.random: draws change nothing else */
     struct tw_common *common;   /* ref */
     uint64_t now_us;
-    struct tw_list ready;  /* links */
-    struct tw_heap events; /* links */
+    struct tw_list ready;   /* links */
+    struct tw_list changed; /* links */
+    struct tw_heap events;  /* links */
     struct tw_link **links;
     size_t link_count;
     struct tw_mail *answer; /* to the publish under way */
@@ -88,6 +89,12 @@ struct tw_vm *tw_sim_vm(struct tw_sim *sim, unsigned index) {
 
 void tw_sim_ready(struct tw_link *link) {
     if (!tw_list_is_linked(&link->ready)) tw_list_append(&link->sim->ready, &link->ready);
+    if (!tw_list_is_linked(&link->changed)) tw_list_append(&link->sim->changed, &link->changed);
+}
+
+size_t tw_sim_next_changed(struct tw_sim *sim) {
+    struct tw_list *node = tw_list_shift(&sim->changed);
+    return node ? TW_CONTAINER(node, struct tw_link, changed)->number : 0;
 }
 
 static void wake(void *driver, unsigned index) {
@@ -152,6 +159,7 @@ int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
     tw_rand_seed(&sim->script_rand, ~seed);
     sim->common = sim->app.common = tw_common_new(script_random, sim);
     tw_list_init(&sim->ready);
+    tw_list_init(&sim->changed);
     tw_log_set_generation(0);
     int status = tw_app_load(&sim->app, 1, 0, &sim->generation, &vms, &count, errors);
     if (status != 0) {
@@ -224,6 +232,7 @@ struct tw_link *tw_sim_connect(struct tw_sim *sim, const struct tw_ip *ip,
     link->session = tw_session_new(&node->sessions, link, ip);
     sim->links = tw_realloc(sim->links, (sim->link_count + 1) * sizeof(struct tw_link *));
     sim->links[sim->link_count++] = link;
+    link->number = sim->link_count;
     node->is_awake = true;
     tw_buf_append(&link->peer.out, request.data, request.length);
     tw_link_pump(link);

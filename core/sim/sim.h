@@ -20,6 +20,9 @@ void tw_sim_free(struct tw_sim *sim);
  * nobody listens any more. */
 struct tw_link *tw_sim_connect(struct tw_sim *sim, const struct tw_ip *ip,
                                const struct tw_link_options *options, struct tw_str request);
+/* The number of a link on which something may have happened since this last named it; 0: there is
+ * no such link any more. */
+size_t tw_sim_next_changed(struct tw_sim *sim);
 struct tw_link_options tw_sim_link_defaults(const struct tw_sim *sim);
 
 /* Lets everything happen that can happen without the clock moving on. */

@@ -210,13 +210,8 @@ end
 
 --- All messages that are here, without waiting: a list of payloads.
 function Client:messages()
-  local list = {}
   self.broker.core:settle()
-  while true do
-    local payload = self.broker.core:take(self.number)
-    if not payload then return list end
-    list[#list + 1] = payload
-  end
+  return self.broker.core:take_all(self.number) or {}
 end
 
 --- Sends any frame: first_byte is FIN, RSV and opcode (0x81: a whole text).

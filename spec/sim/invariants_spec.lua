@@ -5,7 +5,7 @@ local check = require "spec.sim.invariants.check"
 local run = require "spec.sim.invariants.run"
 
 local WORKERS = tonumber(os.getenv "TIDEWIRE_WORKERS" or "1")
-local SEEDS, STEPS = 50, 100
+local SEEDS, STEPS = 50, 100 -- long ones: invariants/long.lua
 
 describe("the broker, whatever happens #hunt", function()
   for first = 1, SEEDS, 10 do

@@ -11,7 +11,7 @@ app.MEMORY = 8388608
 function app.choices()
   return {
     queues = {
-      main = { 64, "drop_oldest" }, chat = { 8, "drop_newest" }, quotes = { 8, "conflate" },
+      main = { 64, "drop_oldest" }, chat = { 8, "drop_newest" }, quotes = { 16, "conflate" },
       gone = { 256, "drop_oldest" }, guard = { 16, "disconnect" }, feed = { 4, "drop_oldest" },
     },
     bytes = 60000, tick = 0, transform = "stamp", gone = true, strict = false, guard = "open",
@@ -113,7 +113,7 @@ local BROKER = [[return {
     connections = %d, connections_per_ip = %d, message_size = %d, violations = %d,
     messages = { rate = %d, burst = 20 }, bytes = { rate = 0 },
   },
-  queue = { bytes = %d }, drain = { window = 3 }, script = { memory = %d, deadline = 0.05 },
+  queue = { bytes = %d }, drain = { window = 3 }, script = { memory = %d, deadline = 0.02 },
 }
 ]]
 

@@ -1,25 +1,27 @@
 --- What a channel ordered, as its watcher saw it: a subscriber that is never slow and never leaves.
 -- The watcher's sequence is the channel's; everybody else's must be a part of it.
+local json = require "tidewire.harness.json"
+
 local Log = {}
 Log.__index = Log
 
 local function new(name, watcher, stats)
   return setmetatable({
     name = name, watcher = watcher, epoch = stats.epoch, base = stats.offset, count = 0,
-    entries = {}, ids = {}, by_payload = {}, newest = {}, dropped_before = stats.dropped,
-    lost_least = 0, lost_most = 0, reorders = false, biggest = 0,
+    entries = {}, by_payload = {}, newest = {}, dropped_before = stats.dropped,
+    lost_least = 0, lost_most = 0, reorders = false, biggest = 0, state = "open",
   }, Log)
 end
 
-local NUMBERS = { "n", "s", "o", "echo" }
-
---- What a payload says: p, n, cmd, s, o, k, echo, hello. One pass over it, for it may be long.
+--- What a payload says: p, n, cmd, s, o, k, echo, hello. (Binary ones are a B and JSON, too.)
 local function parse(payload)
-  local seen = { payload = payload }
-  for name, value in payload:gmatch '"(%l+)":"?([^",}]*)' do seen[name] = value end
-  for _, name in ipairs(NUMBERS) do seen[name] = tonumber(seen[name]) end
+  local seen = json.decode(payload:byte(1) == 66 and payload:sub(2) or payload)
+  if not seen then error("a payload of nobody: " .. payload:sub(1, 100)) end
+  seen.payload, seen.pad = payload, nil
   return seen
 end
+
+local TICK, RELAY = ("t"):byte(), ("r"):byte() -- of "tick/..." and "r/..."
 
 function Log:demand(is_true, payload, text)
   if not is_true then error(("%s on %s: %s"):format(text, self.name, payload:sub(1, 100)), 2) end
@@ -40,39 +42,40 @@ function Log:may_lose_state()
   self.may_lose_stamps, self.may_lose_ticks = true, true
 end
 
---- The next message in the channel's order.
+--- The next message in the channel's order; nothing for the greeting, which is the watcher's own.
 function Log:append(payload)
   local entry = parse(payload)
+  if entry.hello then return end
   self:demand(entry.p and entry.n, payload, "a message of nobody")
   self:demand(entry.p ~= "ghost", payload, "an effect of a failed handler")
-  local id, newest = entry.p .. "#" .. entry.n, self.newest[entry.p] or 0
-  self:demand(not self.ids[id], payload, "ordered twice")
-  self:demand(entry.n > newest, payload, "not FIFO")
-  if entry.p:match "^tick/" then self:check_tick(entry, newest) end
+  local newest, first = self.newest[entry.p] or 0, entry.p:byte(1)
+  self:demand(entry.n > newest, payload, "not FIFO, or ordered twice")
+  if first == TICK then self:check_tick(entry, newest) end
   self.newest[entry.p] = entry.n
   self.count = self.count + 1
   self:demand(not entry.o or entry.o == self.base + self.count, payload, "wrong offset")
   if entry.s then
-    local is_refused = entry.cmd == "drop" or entry.cmd and entry.cmd:match "^fail"
+    local is_refused = entry.cmd and (entry.cmd == "drop" or entry.cmd:find("fail", 1, true) == 1)
     self:demand(not is_refused, payload, "its transform refused it")
     if self.may_lose_stamps and entry.s == 1 then self.s, self.may_lose_stamps = 0, nil end
     self:demand(not self.s or entry.s == self.s + 1, payload, "state lost")
     self.s = entry.s
   end
   self.biggest = math.max(self.biggest, #payload)
-  self.ids[id], self.entries[self.count], self.by_payload[payload] = self.count, entry, entry
-  entry.index, entry.id = self.count, id
+  self.entries[self.count], self.by_payload[payload] = entry, entry
+  entry.index, entry.is_relay = self.count, first == RELAY
   return entry
 end
 
 --- What the stats say about the channel must be what was seen.
 function Log:compare(stats)
-  assert(stats, self.name .. " is not in the stats")
-  assert(stats.epoch == self.epoch, self.name .. " has another epoch")
+  if not stats then error(self.name .. " is not in the stats") end
+  if stats.epoch ~= self.epoch then error(self.name .. " has another epoch") end
   local offset = self.base + self.count
-  assert(stats.offset == offset,
-    ("%s has offset %d, its watcher saw %d"):format(self.name, stats.offset, offset))
-  assert(stats.dropped >= self.dropped_before, self.name .. ": dropped went down")
+  if stats.offset ~= offset then
+    error(("%s has offset %d, its watcher saw %d"):format(self.name, stats.offset, offset))
+  end
+  if stats.dropped < self.dropped_before then error(self.name .. ": dropped went down") end
 end
 
 --- Forgets what all subscribers are done with. `dropped` are exactly those that are missing.
@@ -81,7 +84,7 @@ function Log:settle(stats)
   assert(self.is_vague or (dropped >= self.lost_least and dropped <= self.lost_most),
     ("%s: %d counted as dropped, but subscribers miss %d to %d"):format(self.name, dropped,
       self.lost_least, self.lost_most))
-  self.entries, self.ids, self.by_payload, self.dropped_before = {}, {}, {}, stats.dropped
+  self.entries, self.by_payload, self.dropped_before = {}, {}, stats.dropped
   self.lost_least, self.lost_most, self.biggest, self.is_vague = 0, 0, 0, false
 end
 

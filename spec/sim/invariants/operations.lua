@@ -4,12 +4,13 @@ local app = require "spec.sim.invariants.app"
 local reloads = require "spec.sim.invariants.reloads"
 
 local operations = {}
--- name -> how often, of the sum of all
+-- name -> how often, of the sum of all. Reloads take as long as ten others, and a handler that must
+-- be killed as long as a thousand.
 local WEIGHTS = {
-  connect = 16, send = 26, publish = 14, close = 3, half_close = 1, reset = 2, silence = 1,
-  stall = 5, resume = 4, speed = 3, ping = 4, junk = 1, oversize = 1, bad_json = 2,
-  reload = 6, bad_reload = 1, kill = 1,
-  advance = 16, settle = 2, bad_publish = 1,
+  connect = 160, send = 260, publish = 140, close = 30, half_close = 10, reset = 20, silence = 10,
+  stall = 50, resume = 40, speed = 30, ping = 40, junk = 10, oversize = 10, bad_json = 20,
+  reload = 12, bad_reload = 3, kill = 1,
+  advance = 160, settle = 15, bad_publish = 10,
 }
 local names, sum = {}, 0
 for name, weight in pairs(WEIGHTS) do
@@ -74,7 +75,7 @@ end
 
 -- --- publishing ---
 
--- fail4, an endless recursion, takes 50 times as long as the others.
+-- fail4, an endless recursion, takes 50 times as long as the others: see message_text.
 local CMDS = {
   "fail1", "fail2", "fail3", "fail4", "fail5", "fail6", "drop", "relay", "relay", "relay", "echo",
   "echo", "kick", "fail1", "fail2", "fail3", "fail5", "fail6", "drop", "relay", "relay", "relay",
@@ -85,9 +86,10 @@ local CMDS = {
 local function message_text(p, n, c, d)
   local pad = d % 16 == 0 and (", \"pad\":\"%s\""):format(("x"):rep(d % 12000)) or ""
   if c % 11 == 0 then return ('B{"p":"%s","n":%d%s}'):format(p, n, pad), nil, true end
-  local cmd = c % 3 == 0 and pick(CMDS, math.floor(c / 3)) or nil
+  local cmd = c % 5 == 0 and pick(CMDS, math.floor(c / 5)) or nil
+  if cmd == "fail4" and n % 8 > 0 then cmd = "fail1" end
   local word = cmd and ('"cmd":"%s",'):format(cmd) or ""
-  return ('{%s"k":"k%d","p":"%s","n":%d%s}'):format(word, n % 3, p, n, pad), cmd, false
+  return ('{%s"k":"k%d","p":"%s","n":%d%s}'):format(word, n % 5, p, n, pad), cmd, false
 end
 
 local function may_publish(client, cmd)
@@ -120,18 +122,27 @@ local function has_much_to_send(client)
 end
 
 operations.send = on_client(function(world, client, b, c, d, e)
-  local count = e % 10 == 0 and b % 40 or 1 + b % 4
+  local count = e % 40 == 0 and b % 40 or 1 + b % 2
   if has_much_to_send(client) then return end
   for i = 1, count do operations.send_one(client, c + i, d + i) end
   client.silent_until = client.silent_until and world.broker:now() + 40
 end)
 
--- Where somebody listens, as a rule; in bursts at times, so that queues overflow.
+local function pick_slow_client(world, number)
+  local slow = {}
+  for _, client in ipairs(world.clients) do
+    if client.state == "open" and not client.is_fast then slow[#slow + 1] = client end
+  end
+  return #slow > 0 and pick(slow, number) or nil
+end
+
+-- Where somebody listens, as a rule; in bursts at times, so that queues of the slow overflow.
 function operations.publish(world, a, b, c, d, e)
-  local name = pick(CHANNELS, a)
-  if d % 4 > 0 and #world.clients > 0 then name = pick(world.clients, a).channel end
-  local is_large = e % 5 == 0
-  for i = 1, e % 3 == 0 and 1 + b % 50 or 1 do
+  local name, is_large, is_burst = pick(CHANNELS, a), e % 5 == 0, e % 12 == 0
+  local listener = is_burst and pick_slow_client(world, a)
+    or #world.clients > 0 and pick(world.clients, a)
+  if d % 4 > 0 and listener then name = listener.channel end
+  for i = 1, is_burst and 1 + b % 50 or 1 do
     world.api_n = world.api_n + 1
     local n = world.api_n
     local text, cmd, is_binary = message_text("api", n, c + i, is_large and d - d % 16 or d + i)
@@ -151,9 +162,9 @@ function operations.publish(world, a, b, c, d, e)
   end
 end
 
--- Handlers that do not end. Each takes its deadline of real time, so only some of them happen.
+-- Handlers that do not end. Each takes its deadline of real time, so few of them happen.
 function operations.kill(world, a, b, c)
-  if c % 3 > 0 or world.choices.transform ~= "stamp" then return end
+  if c % 4 > 0 or world.choices.transform ~= "stamp" then return end
   local kind, name = pick({ "fail7", "fail8" }, b), pick(app.CHANNELS, a)
   local answer = world.broker:publish(name, ('{"cmd":"%s","p":"api","n":0}'):format(kind))
   if name == "gone" and not world.choices.gone then return assert(answer.error) end

@@ -31,7 +31,7 @@ end
 local function take_extra(self, seen)
   self.has_extras = true
   if seen.hello then
-    assert(not self.hello, "two hellos for " .. self.id)
+    self:demand(not self.hello, "two hellos")
     self.hello = true
   elseif seen.echo then
     self:demand(seen.echo > self.echo_last, "echo %d again, or out of order", seen.echo)
@@ -41,7 +41,7 @@ end
 
 function Subscriber:receive(payload)
   local seen = self.log and self.log.by_payload[payload] or log.parse(payload)
-  assert(seen.p ~= "ghost", "an effect of a failed handler reached " .. self.id .. ": " .. payload)
+  if seen.p == "ghost" then self:demand(false, "an effect of a failed handler: %.80s", payload) end
   if self.is_lost then return end
   if seen.hello or seen.echo then return take_extra(self, seen) end
   self:demand(seen.index, "never ordered, seen before, or not what the watcher got: %.80s",
@@ -103,6 +103,30 @@ function Subscriber:check_sent()
   return refused
 end
 
+-- Of each key the newest arrives, as long as a queue has room for one of each; who has no key needs
+-- a place of its own. True if there was room.
+local function check_newest_of_keys(self, first, last, size, bytes)
+  local newest, lengths, places = {}, {}, 0
+  bytes = bytes - self.log.biggest - 14 -- one may be half-written
+  for index = first, last do
+    local entry = self.log.entries[index]
+    local key, length = entry.k or entry, #entry.payload + 14
+    if not newest[key] then places = places + 1 end
+    if length > (lengths[key] or 0) then
+      bytes, lengths[key] = bytes - length + (lengths[key] or 0), length
+    end
+    newest[key] = index
+  end
+  if places > size or bytes < 0 then return false end
+  for key, index in pairs(newest) do
+    if not self.got[index] then
+      self:demand(false, "conflate lost %d, the newest of %s", index,
+        type(key) == "string" and key or "no key")
+    end
+  end
+  return true
+end
+
 --- Did the policy keep what it promises to keep? For one that is connected and has got all that
 -- waited; `queue` was the channel's since Subscriber:begin.
 function Subscriber:check_policy(queue, bytes)
@@ -120,7 +144,10 @@ function Subscriber:check_policy(queue, bytes)
   elseif policy == "conflate" then
     if not fits then return end
     local has_room = last - first < size and bytes >= size * (self.log.biggest + 14)
-    if not has_room then first = math.max(first, last) end
+    if not has_room then
+      check_newest_of_keys(self, first, last, size, bytes)
+      first = math.max(first, last)
+    end
   end
   for index = first, last do
     self:demand(self.got[index], "%s lost %d", policy, index)

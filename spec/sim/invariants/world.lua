@@ -27,14 +27,16 @@ local function new(seed, workers)
   local self = setmetatable({
     choices = app.choices(), logs = {}, clients = {}, published = {}, api_n = 0, client_count = 0,
     relays_due = {}, relays_seen = {}, refused_before = 0, generation = 1, old_choices = nil,
+    by_number = {}, senders = {}, workers = workers,
   }, World)
   self.on_disk = app.files(self.choices)
   self.broker = assert(sim.broker { files = self.on_disk, seed = seed, workers = workers })
   self.broker:allow_log "hook failed"
+  self.core = self.broker.core
   self.looked_at = self.broker:now()
   self:note_choices()
   self:watch()
-  self.stats = self.broker:stats()
+  self.stats = self:count()
   return self
 end
 
@@ -67,6 +69,12 @@ function World:widen_bounds()
   end
 end
 
+--- The stats, as far as they are compared after each operation.
+function World:count()
+  self.core:settle()
+  return self.core:counts()
+end
+
 --- One watcher per channel there is.
 function World:watch()
   for index, name in ipairs(app.CHANNELS) do
@@ -75,11 +83,11 @@ function World:watch()
         token = "watch", ip = "10.9.0." .. index, down_buffer = ENDLESS,
       })
       assert(watcher.status == 101, "the watcher of " .. name .. " got " .. watcher.status)
-      local channel = log.new(name, watcher, self.broker:stats().channels[name])
+      local channel = log.new(name, watcher, self:count().channels[name])
       for _, client in ipairs(self.clients) do -- who came before the watcher hears more than it
         channel.is_vague = channel.is_vague or (client.channel == name and client.is_lost)
       end
-      self.logs[name] = channel
+      self.logs[name], self.by_number[watcher.number] = channel, channel
     end
   end
   self:widen_bounds()
@@ -96,42 +104,51 @@ function World:dial(fields, link, expected)
   client.from = client.log and client.log.count or 0
   client.conn = assert(self.broker:dial("/ws/" .. fields.channel, options))
   table.insert(self.clients, client)
+  self.senders[client.id], self.by_number[client.conn.number] = client, client
   return client
 end
 
 -- --- what arrived ---
 
 function World:read_watcher(channel)
-  for _, payload in ipairs(channel.watcher:messages()) do
-    self:read_ordered(channel, payload)
-  end
+  local number = channel.watcher.number
+  local payloads = self.core:take_all(number)
+  for i = 1, payloads and #payloads or 0 do self:read_ordered(channel, payloads[i]) end
+  channel.state, channel.close_code = self.core:look(number, "state", "close_code")
 end
 
 function World:read_ordered(channel, payload)
-  if payload:match '^{"hello"' then return end
   local entry = channel:append(payload)
-  local source, id = entry.p:match "^r/(.-)/(.+)$"
-  if source then table.insert(self.relays_seen, source .. ":" .. id .. "#" .. entry.n) end
+  if not entry then return end
+  if entry.is_relay then
+    local source, id = entry.p:match "^r/(.-)/(.+)$"
+    table.insert(self.relays_seen, source .. ":" .. id .. "#" .. entry.n)
+  end
   if entry.s and entry.cmd == "relay" then
     table.insert(self.relays_due, ("%s:%s#%d"):format(channel.name, entry.p, entry.n))
   end
   local sender = self.senders[entry.p]
   if sender then self:note_published(channel, entry, sender) end
   if entry.p == "api" then
-    local sent = assert(self.published[entry.n], "nobody published " .. payload:sub(1, 80))
-    assert(entry.s or sent.text == payload, "changed: " .. payload:sub(1, 80))
-    assert(sent.offset == channel.base + entry.index, "another offset than the answer said")
+    local sent = self.published[entry.n]
+    channel:demand(sent, payload, "nobody published this")
+    channel:demand(entry.s or sent.text == payload, payload, "changed")
+    channel:demand(sent.offset == channel.base + entry.index, payload, "another offset than told")
     self.published[entry.n] = nil
   end
 end
 
 function World:note_published(channel, entry, sender)
   local sent = sender.sent[entry.n]
-  assert(sent and sender.channel == channel.name, "sent by nobody: " .. entry.payload:sub(1, 80))
-  assert(entry.s or sent.text == entry.payload, "changed: " .. entry.payload:sub(1, 80))
-  assert(sent.may ~= "never", "it may not publish: " .. entry.payload:sub(1, 80))
+  if sender.looks ~= self.looks then
+    sender.looks, sender.published = self.looks, 0
+  end
+  local payload = entry.payload
+  channel:demand(sent and sender.channel == channel.name, payload, "sent by nobody")
+  channel:demand(entry.s or sent.text == payload, payload, "changed")
+  channel:demand(sent.may ~= "never", payload, "it may not publish this")
   sender.sent[entry.n], sender.published = nil, sender.published + 1
-  assert(sender.published <= self.may_publish, sender.id .. " is over its rate")
+  if sender.published > self.may_publish then error(sender.id .. " is over its rate") end
   if not entry.s then return end
   if entry.cmd == "echo" then sender.echo_due = sender.echo_due + 1 end
   if entry.cmd == "kick" then
@@ -140,6 +157,7 @@ function World:note_published(channel, entry, sender)
 end
 
 function World:compare_relays()
+  if #self.relays_due == 0 and #self.relays_seen == 0 then return end
   local function by_source(list)
     local all = {}
     for _, id in ipairs(list) do
@@ -157,27 +175,59 @@ function World:compare_relays()
 end
 
 function World:read_client(client)
-  local look = self.broker.core:look(client.conn.number)
-  assert(not look.fault, client.id .. " saw a fault: " .. tostring(look.fault))
-  if client.state == "dialing" and look.status ~= 0 then
-    assert(client.expected[look.status], ("%s on %s got %d (%s)"):format(client.id, client.channel,
-      look.status, look.body))
+  local number = client.conn.number
+  local state, status, code, has_session, unsent, fault = self.core:look(number, "state", "status",
+    "close_code", "has_session", "unsent", "fault")
+  if fault then error(client.id .. " saw a fault: " .. fault) end
+  if client.state == "dialing" and status ~= 0 then
+    if not client.expected[status] then
+      error(("%s on %s got %d (%s)"):format(client.id, client.channel, status, client.conn.body))
+    end
     client.state = "open"
-    if look.status ~= 101 then
+    if status ~= 101 then
       client.state, client.is_refused = "gone", true
     else
       self:begin_client(client)
     end
-  elseif client.state == "dialing" and look.state == "ended" then
+  elseif client.state == "dialing" and state == "ended" then
     client.state, client.is_refused = "gone", true
   end
-  client.has_place = look.has_session and look.status == 101
-  client.may_have_place = client.has_place or (look.has_session and look.status == 0)
-  client.unsent = look.unsent
+  client.has_place = has_session and status == 101
+  client.may_have_place = client.has_place or (has_session and status == 0)
+  client.unsent = unsent
   if client.state ~= "open" then return end
-  for _, payload in ipairs(client.conn:messages()) do client:receive(payload) end
-  if look.state == "open" and look.close_code == 1006 then client:check_fast() end
-  if look.state == "ended" then self:end_client(client, look) end
+  local payloads = self.core:take_all(number)
+  for i = 1, payloads and #payloads or 0 do client:receive(payloads[i]) end
+  client.is_told = state ~= "open" or code ~= 1006
+  if state == "ended" then self:end_client(client, code) end
+end
+
+-- Those to whom something happened, watchers before the others.
+function World:read_all()
+  local clients = {}
+  for _, number in ipairs(self.core:changed()) do
+    local who = self.by_number[number]
+    if who and who.watcher then
+      self:read_watcher(who)
+    elseif who then
+      clients[#clients + 1] = who
+    end
+  end
+  self:compare_relays()
+  for i = 1, #clients do self:read_client(clients[i]) end
+end
+
+-- Who is gone is forgotten; one that reads missed nothing.
+function World:check_clients()
+  for i = #self.clients, 1, -1 do
+    local client = self.clients[i]
+    if client.state == "gone" and not client.may_have_place then
+      table.remove(self.clients, i)
+      self.senders[client.id], self.by_number[client.conn.number] = nil, nil
+    elseif client.is_fast and client.state == "open" and not client.is_told then
+      client:check_fast()
+    end
+  end
 end
 
 -- The channel may have gone and come back while it knocked; then nobody knows which of the two it
@@ -193,13 +243,12 @@ function World:begin_client(client)
   end
 end
 
-function World:end_client(client, look)
+function World:end_client(client, code)
   client.state = "gone"
-  local code = look.close_code
   local is_expected = client.reasons[code] or self.goodbye == code
     or (not client.is_fast and (code == 1006 or code == 4408 or code == 4431))
     or (client.is_limited and code == 4429)
-  client:demand(is_expected, "closed with %d %q", code, look.close_reason)
+  client:demand(is_expected, "closed with %d %q", code, client.conn.close_reason)
   if client.has_closed and code == client.has_closed then client:check_sent() end
   if not client.log or client.is_lost then return end
   if self.goodbye == code and not client.has_closed then
@@ -211,39 +260,33 @@ end
 
 -- --- comparing ---
 
---- After each operation.
-function World:look(step)
-  local stats = self.broker:stats()
-  self.senders, self.may_publish = {}, math.huge
-  if self.choices.rate > 0 and not self.old_choices then
-    self.may_publish = 21 + self.choices.rate * (self.broker:now() - self.looked_at)
-  end
-  self.looked_at = self.broker:now()
-  for _, client in ipairs(self.clients) do
-    self.senders[client.id], client.published = client, 0
-  end
-  for _, channel in pairs(self.logs) do self:read_watcher(channel) end
-  self:compare_relays()
+function World:compare_logs(stats)
   for name, channel in pairs(self.logs) do
-    local state = channel.watcher.state
     if name == "gone" and not self.choices.gone then
-      assert(channel.watcher.close_code == 4404, "the watcher of gone was not told")
+      assert(channel.close_code == 4404, "the watcher of gone was not told")
       assert(not stats.channels.gone, "gone is in the stats")
-      self.logs.gone = nil
+      self.logs.gone, self.by_number[channel.watcher.number] = nil, nil
     elseif not self.goodbye then
-      assert(state == "open",
-        ("the watcher of %s: %s %d"):format(name, state, channel.watcher.close_code))
+      if channel.state ~= "open" then
+        error(("the watcher of %s: %s %d"):format(name, channel.state, channel.close_code))
+      end
       channel:compare(stats.channels[name])
     end
   end
-  for _, client in ipairs(self.clients) do self:read_client(client) end
-  if not self.goodbye then
-    counts.check(self, stats)
+end
+
+--- After each operation.
+function World:look(step)
+  local stats, now = self:count(), self.core:now()
+  self.may_publish = math.huge
+  if self.choices.rate > 0 and not self.old_choices then
+    self.may_publish = 21 + self.choices.rate * (now - self.looked_at)
   end
-  for i = #self.clients, 1, -1 do
-    local client = self.clients[i]
-    if client.state == "gone" and not client.may_have_place then table.remove(self.clients, i) end
-  end
+  self.looked_at, self.looks = now, (self.looks or 0) + 1
+  self:read_all()
+  self:compare_logs(stats)
+  if not self.goodbye then counts.check(self, stats) end
+  self:check_clients()
   self.stats, self.old_choices, self.step = stats, nil, step
   if not self.goodbye then self:watch() end
 end
