@@ -9,7 +9,7 @@ local operations = {}
 local WEIGHTS = {
   connect = 160, send = 260, publish = 140, close = 30, half_close = 10, reset = 20, silence = 10,
   stall = 50, resume = 40, speed = 30, ping = 40, junk = 10, oversize = 10, bad_json = 20,
-  reload = 12, bad_reload = 3, kill = 1,
+  reload = 8, bad_reload = 1, kill = 1,
   advance = 160, settle = 15, bad_publish = 10,
 }
 local names, sum = {}, 0
