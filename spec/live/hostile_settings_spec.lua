@@ -1,5 +1,5 @@
--- A broker.lua that lasts for ever or eats all memory: at the start the binary says so and ends, at a
--- reload the generation before stays, and nobody who is connected notices.
+-- A broker.lua that lasts for ever or eats all memory: at the start the binary says so and ends, at
+-- a reload the generation before stays, and nobody who is connected notices.
 local flow = require "spec.support.flow"
 local hostile = require "spec.support.hostile"
 local http = require "spec.support.http"

@@ -240,7 +240,7 @@ end)
 
 operations.stall = on_client(function(_, client, b)
   client.is_fast = false
-  client.conn:configure { stalled = true, down_buffer = b % 3000 }
+  client.conn:configure { stalled = true, down_buffer = 1 + b % 3000 }
 end)
 
 operations.resume = on_client(function(_, client)
