@@ -1,6 +1,6 @@
---- Long sequences of random operations against the model; see README.md. What piles up, wraps
--- or leaks shows here, and not in the short ones of invariants_spec. Too long for sanitizers, so a test
--- of the optimized build: $TIDEWIRE_SEEDS is FIRST-LAST.
+--- Long sequences of random operations against the model; see README.md. What piles up, wraps or
+-- leaks shows here, and not in the short ones of invariants_spec. Too long for sanitizers, so a
+-- test of the optimized build: $TIDEWIRE_SEEDS is FIRST-LAST.
 local check = require "spec.sim.invariants.check"
 
 local WORKERS = tonumber(os.getenv "TIDEWIRE_WORKERS" or "1")
