@@ -65,7 +65,10 @@ describe("a channel", function()
       expected[i] = ('{"n":%d}'):format(i)
       assert.equal(i, broker:publish("market", expected[i]).offset)
     end
-    for _, client in ipairs(clients) do assert.same(expected, client:receive_many(20)) end
+    for _, client in ipairs(clients) do
+      local got = client:receive_many(20)
+      if table.concat(got, " ") ~= table.concat(expected, " ") then assert.same(expected, got) end
+    end
     assert.equal(20, broker:channel("market").offset)
     for _, client in ipairs(clients) do assert.equal(0, #client:messages()) end
   end)

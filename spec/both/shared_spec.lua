@@ -81,7 +81,7 @@ describe("what workers share:", function()
           string.find(("a"):rep(30000) .. "b", ("a*"):rep(30) .. "c")
         end
         return message
-      end }]] }, { script = { deadline = 0.05 } })
+      end }]] }, { script = { deadline = 0.02 } })
     local client = broker:connect "/ws/market"
     broker:expect_log "killed"
     broker:publish("market", "1")
@@ -146,12 +146,12 @@ describe("what workers share:", function()
         .. '"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",'
         .. '"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}'
     end
-    local broker = start {
+    local broker = start({
       ["auth.lua"] = AUTH, ["keys.json"] = keys "a", ["channels/market.lua"] = [[
         return { transform = function()
           string.find(("a"):rep(30000) .. "b", ("a*"):rep(30) .. "c")
         end }]],
-    }
+    }, { script = { deadline = 0.02 } })
     local function reason(text)
       local client = broker:connect("/ws/market?token=" .. text)
       assert.refused_with(client, 401)

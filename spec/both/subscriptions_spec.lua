@@ -303,7 +303,7 @@ describe("tidewire.after", function()
   end)
 
   it("is forgotten when the guard throws its VM away; those asked for later run", function()
-    local broker = start {
+    local broker = start({
       market = HEAD .. [[return {
         on_subscribe = function() tidewire.after(0.5, function(c) c:publish "never" end) end,
         transform = function(message)
@@ -313,7 +313,7 @@ describe("tidewire.after", function()
           end
           return message
         end }]],
-    }
+    }, { script = { deadline = 0.02 } })
     broker:allow_log "killed"
     local client = broker:connect "/ws/market"
     assert.is_string(broker:publish("market", "1").error)

@@ -2,7 +2,7 @@
 -- when the same turn closes the client.
 local sim = require "tidewire.sim"
 
-local SIZE, SEEDS = 4, 10
+local SIZE, SEEDS, BURST = 4, 10, 80
 
 describe("a burst within one turn", function()
   after_each(sim.teardown)
@@ -21,7 +21,9 @@ describe("a burst within one turn", function()
     local slow = broker:connect("/ws/chat", { token = "mute", down_buffer = 1000 })
     slow:stall()
     local loud = broker:connect("/ws/chat", { token = "loud" })
-    for n = 1, 150 do loud:send { n = n, k = "k" .. n, pad = ("x"):rep(n % 2 * 40) } end
+    for n = 1, BURST do
+      loud:send(('{"n":%d,"k":"k%d","pad":"%s"}'):format(n, n, ("x"):rep(n % 2 * 40)))
+    end
     return broker, slow
   end
 
@@ -61,11 +63,12 @@ describe("a burst within one turn", function()
       assert.closed_with(slow, 4429)
       local list = slow:messages()
       for n, payload in ipairs(list) do
-        assert.equal(n, tonumber(payload:match '"n":(%d+)'))
+        local got = tonumber(payload:match '"n":(%d+)')
+        if got ~= n then assert.equal(n, got) end
       end
       most = math.max(most, #list)
       sim.teardown()
     end
-    assert.equal(150, most) -- less when it was closed first
+    assert.equal(BURST, most) -- less when it was closed first
   end)
 end)

@@ -122,7 +122,7 @@ describe("a token", function()
     assert.closed_with(client, 4401)
   end)
 
-  it("a thousand may end in the same instant", function()
+  it("a thousand may end in the same instant #load", function()
     local broker = enter("20 - tidewire.now() % 20",
       "return asked % 2 == 0 and tidewire.now() + 20",
       "return { audience = function() return 'a' end, views = { a = function(m) return m end } }")

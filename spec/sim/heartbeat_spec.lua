@@ -132,7 +132,7 @@ describe("the heartbeat", function()
     assert.equal(20, last.n)
   end)
 
-  it("of 1,000 clients runs for a quarter of an hour", function()
+  it("of 1,000 clients runs for a quarter of an hour #load", function()
     local broker = start(25, 10)
     local clients, pings = {}, {}
     for i = 1, 1000 do clients[i] = broker:connect "/ws/chat" end

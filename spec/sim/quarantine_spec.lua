@@ -23,7 +23,7 @@ describe("a quarantine", function()
   local function start(more, settings, files)
     local all = { ["channels/market.lua"] = APP:format(more or "") }
     for path, text in pairs(files or {}) do all[path] = text end
-    local script = { quarantine = { failures = 5, window = 10, retry = 30 } }
+    local script = { quarantine = { failures = 5, window = 10, retry = 30 }, deadline = 0.02 }
     for name, value in pairs(settings or {}) do script.quarantine[name] = value end
     broker = assert(sim.broker { files = all, settings = { script = script } })
     broker:allow_log "hook failed"
@@ -178,7 +178,7 @@ describe("a quarantine", function()
 
   it("may be switched off", function()
     start(nil, { failures = 0 })
-    bad(1000)
+    bad(300) -- the default is 200
     assert.is_false(is_on())
   end)
 

@@ -14,7 +14,7 @@ local function files(v)
     end }]]):format(v) }
 end
 
-describe("1,000 reloads under load", function()
+describe("1,000 reloads under load #load", function()
   after_each(sim.teardown)
 
   it("lose, double and reorder nothing", function()

@@ -116,10 +116,12 @@ local function run(broker, case, pieces, how, options)
   end
 end
 
+local BYTES_BEHIND = 1000 -- the failing one; more change nothing
+
 -- Byte by byte the decision must fall with byte `at`.
 local function run_to_the_byte(broker, case, bytes)
   local client = rfc.connect(broker)
-  for i = 1, #bytes do
+  for i = 1, math.min(#bytes, case.at + BYTES_BEHIND) do
     client:write_raw(bytes:sub(i, i))
     broker.core:settle()
     local wanted, got = i < case.at and 1006 or case.close, client.close_code

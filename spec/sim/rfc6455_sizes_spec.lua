@@ -69,7 +69,8 @@ describe("RFC 6455, a message of", function()
     for opcode, kind in ipairs { "text", "binary" } do
       -- The longest ones cost much and tell little: both kinds up to 1 MiB, then one of each.
       if size <= MIB or LONG[size / MIB] == kind then
-        it(("%d KiB of %s comes back as it is"):format(size / KIB, kind), function()
+        local tag = size >= 2 * MIB and " #load" or ""
+        it(("%d KiB of %s comes back as it is%s"):format(size / KIB, kind, tag), function()
           local payload = payload_of(kind, size)
           if size < MIB then
             client:write_raw(in_zeros(opcode, payload, size))
@@ -122,7 +123,7 @@ describe("RFC 6455, a long message", function()
   end
 end)
 
-describe("RFC 6455, a message of 16 MiB and one byte", function()
+describe("RFC 6455, a message of 16 MiB and one byte #load", function()
   teardown(sim.teardown)
 
   it("fails with 1009, whole at its header, in fragments at the last one's", function()

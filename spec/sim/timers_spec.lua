@@ -66,7 +66,7 @@ describe("tidewire.after", function()
     assert.receives(client, '"a day"')
   end)
 
-  it("has its place again when it ran or was cancelled: 10,000 in a row", function()
+  it("has its place again when it ran or was cancelled: 10,000 in a row #load", function()
     local broker = start([[
       local function again(n)
         return function(channel)

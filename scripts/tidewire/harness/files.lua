@@ -3,6 +3,12 @@ local uv = require "luv"
 
 local files = { folders = {} }
 
+-- Where folders are made: in memory if there is a file system there, for these files are small, many
+-- and soon gone.
+local function temporary()
+  return os.getenv "TMPDIR" or uv.fs_access("/dev/shm", "W") and "/dev/shm" or "/tmp"
+end
+
 local function parent(path)
   return path:match("^(.*)/[^/]*$") or "."
 end
@@ -56,7 +62,7 @@ end
 -- `base` if one is named. Unless it is a single-file app (`entry`), a broker.lua that sets nothing
 -- is added if there is none.
 function files.app(texts, entry, base)
-  local folder = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/tidewire-spec-XXXXXX"))
+  local folder = assert(uv.fs_mkdtemp(temporary() .. "/tidewire-spec-XXXXXX"))
   table.insert(files.folders, folder)
   if base then copy(base, folder) end
   for path, text in pairs(texts) do files.write(folder, path, text) end

@@ -2,17 +2,12 @@
 local run = require "spec.sim.invariants.run"
 local shrink = require "spec.sim.invariants.shrink"
 
-local uv = require "luv"
-
 local check = {}
 
 -- The model branches too much for traces: compiling them costs more than it brings.
 jit.off()
 -- Most of what it makes is garbage soon.
 collectgarbage("setpause", 400)
-
--- Reloads write files; where there is a file system in memory, they need not wait for a disk.
-if not os.getenv "TMPDIR" and uv.fs_stat "/dev/shm" then uv.os_setenv("TMPDIR", "/dev/shm") end
 
 local SHRINK_S = tonumber(os.getenv "TIDEWIRE_SHRINK" or "30")
 
