@@ -3,8 +3,8 @@ local uv = require "luv"
 
 local files = { folders = {} }
 
--- Where folders are made: in memory if there is a file system there, for these files are small, many
--- and soon gone.
+-- Where folders are made: in memory if there is a file system there, for these files are small,
+-- many and soon gone.
 local function temporary()
   return os.getenv "TMPDIR" or uv.fs_access("/dev/shm", "W") and "/dev/shm" or "/tmp"
 end
