@@ -3,6 +3,7 @@
 #ifndef TW_BROKER_CHANNEL_H
 #define TW_BROKER_CHANNEL_H
 
+#include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/rand.h"
@@ -30,6 +31,12 @@ struct tw_channel {
     uint64_t slow_until_ms; /* a handler took long: till then its mail goes through the slow lane */
     uint32_t slow_mails;    /* of it, in that lane */
     struct tw_quarantine quarantine;
+    /* Without a script side: it gets one before its first hook, or by the hub's turn. With bytes of
+     * the state that it had under another generation, if there are any. */
+    struct tw_list stateless; /* in hub->stateless as long as lacks_state */
+    bool lacks_state;
+    struct tw_buf carried;
+    unsigned carried_from; /* number of that generation */
     bool lacks_init; /* opened while quarantined: open gives it an empty state, and runs no init */
     uint32_t per_worker[];
 };

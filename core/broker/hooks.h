@@ -60,11 +60,13 @@ struct tw_hooks {
                 struct tw_failure *failure);
     /* Takes the script side away. */
     void (*close)(void *vm, struct tw_channel *channel);
-    /* Like open, but with the state that `from` (a VM of another generation) holds for the channel,
-     * copied as plain data, through `migrate` if there is one. On TW_ESCRIPT the state is new (and
-     * init has run). Does not touch `from`; channel->script is then of `vm`. */
-    int (*carry)(void *vm, void *from, unsigned from_number, struct tw_channel *channel,
-                 struct tw_effects *effects, struct tw_failure *failure);
+    /* Copies the state as plain data into channel->carried; channel->script is NULL then. On
+     * TW_ESCRIPT nothing is carried. Runs nothing of the app. */
+    int (*save)(void *vm, struct tw_channel *channel, struct tw_failure *failure);
+    /* Like open, but with the state in channel->carried, through `migrate` if there is one. On
+     * TW_ESCRIPT the state is new (and init has run). */
+    int (*carry)(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                 struct tw_failure *failure);
     /* 0, TW_EREFUSED with failure->message, or TW_ESCRIPT. Without the hook: 0. */
     int (*authorize)(void *vm, struct tw_channel *channel, struct tw_identity *client,
                      enum tw_action action, struct tw_failure *failure);

@@ -40,6 +40,7 @@ void tw_hub_init(struct tw_hub *hub, struct tw_hubs *hubs, unsigned index,
     tw_list_init(&hub->paused);
     tw_list_init(&hub->retiring);
     tw_list_init(&hub->idle_channels);
+    tw_list_init(&hub->stateless);
     hub->spills = tw_alloc((hubs->workers + 1) * sizeof *hub->spills);
     tw_rand_seed(&hub->rand, seed);
     tw_hub_apply_settings(hub);
@@ -569,7 +570,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_hub_run_ticks(hub);
     tw_hub_run_timers(hub);
     tw_hub_take_mail(hub);
-    tw_hub_check_vm(hub);
+    tw_hub_complete_channels(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);
     tw_hub_write_topics(hub);
@@ -588,7 +589,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
 bool tw_hub_is_busy(const struct tw_hub *hub) {
     bool has_mail = hub->self.head || hub->taken.head || hub->slow.head || hub->is_box_left;
     return (has_mail && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
-           !tw_list_is_empty(&hub->dirty_topics);
+           !tw_list_is_empty(&hub->dirty_topics) || !tw_list_is_empty(&hub->stateless);
 }
 
 bool tw_hub_is_late(const struct tw_hub *hub) {

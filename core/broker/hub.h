@@ -79,7 +79,7 @@ struct tw_hub {
     struct tw_map clients; /* by id, joined ones */
     struct tw_waits waits;
     struct tw_heap ticks, expiries;
-    struct tw_list dirty, paused, retiring, idle_channels;
+    struct tw_list dirty, paused, retiring, idle_channels, stateless;
     struct tw_list dirty_topics; /* with a batch that is not written yet */
     char *room;                  /* owned: TW_PACK_ROOM bytes for the batch that is written */
     struct tw_mail_queue self;   /* up mail to myself */

@@ -11,21 +11,72 @@ struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name 
     return tw_map_get(&hub->channels, name->hash, &name->text);
 }
 
-struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth) {
+static void lack_state(struct tw_hub *hub, struct tw_channel *channel) {
+    channel->script = NULL;
+    if (channel->lacks_state) return;
+    channel->lacks_state = true;
+    tw_list_append(&hub->stateless, &channel->stateless);
+}
+
+/* Finds it or makes it, without a script side. */
+static struct tw_channel *make(struct tw_hub *hub, struct tw_name *name) {
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
     if (channel) return channel;
-    struct tw_failure failure = {0};
     if (!tw_channel_name_is_valid(name->text)) return NULL;
     if (!tw_generation_match(hub->generation, name->text, NULL, NULL)) return NULL;
     channel = tw_channel_new(name, hub->hubs->workers, &hub->rand);
     tw_channel_bind(channel, hub->generation);
     tw_map_add(&hub->channels, name->hash, channel);
-    int status = hub->hubs->hooks->open(hub->vm, channel, &hub->effects, &failure);
-    if (status != 0) tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
+    lack_state(hub, channel);
     tw_hub_arm_tick(hub, channel);
     tw_hub_touch_channel(hub, channel);
-    tw_hub_settle(hub, status, depth);
     return channel;
+}
+
+static void complete(struct tw_hub *hub, struct tw_channel *channel, unsigned depth) {
+    const struct tw_hooks *hooks = hub->hubs->hooks;
+    struct tw_failure failure = {0};
+    if (!channel->lacks_state) return;
+    channel->lacks_state = false;
+    tw_list_remove(&channel->stateless);
+    bool is_carried = channel->carried.length > 0;
+    int status =
+        (is_carried ? hooks->carry : hooks->open)(hub->vm, channel, &hub->effects, &failure);
+    tw_buf_deinit(&channel->carried);
+    if (status != 0) tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
+    tw_hub_settle(hub, status, depth);
+}
+
+struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth) {
+    struct tw_channel *channel = make(hub, name);
+    if (channel) complete(hub, channel, depth);
+    return channel;
+}
+
+void tw_hub_complete_channel(struct tw_hub *hub, struct tw_channel *channel) {
+    complete(hub, channel, 0);
+}
+
+void tw_hub_complete_channels(struct tw_hub *hub) {
+    tw_hub_check_vm(hub);
+    while (!tw_list_is_empty(&hub->stateless)) {
+        complete(hub, TW_CONTAINER(hub->stateless.next, struct tw_channel, stateless), 0);
+        tw_hub_check_vm(hub);
+        if (tw_hub_is_late(hub)) break;
+    }
+}
+
+void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel, void *old_vm,
+                         unsigned old_number) {
+    struct tw_failure failure = {0};
+    if (channel->lacks_state) return; /* what is carried already, is still */
+    int status = hub->hubs->hooks->save(old_vm, channel, &failure);
+    if (status != 0) {
+        tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
+        tw_hub_settle(hub, status, 0);
+    }
+    channel->carried_from = old_number;
+    lack_state(hub, channel);
 }
 
 struct tw_channel **tw_hub_list_channels(struct tw_hub *hub) {
@@ -42,7 +93,7 @@ void tw_hub_open_literal_channels(struct tw_hub *hub) {
     for (size_t i = 0; i < generation->definition_count; i++) {
         if (generation->definitions[i].is_pattern) continue;
         struct tw_name *name = tw_name_new(tw_str_of(generation->definitions[i].name));
-        if (tw_hub_home(hub, name) == hub->index) tw_hub_open_channel(hub, name, 0);
+        if (tw_hub_home(hub, name) == hub->index) make(hub, name);
         tw_name_unref(&name);
     }
 }
@@ -84,14 +135,9 @@ void tw_hub_check_vm(struct tw_hub *hub) {
     if (!hub->vm || hooks->incarnation(hub->vm) == hub->incarnation) return;
     hub->incarnation = hooks->incarnation(hub->vm);
     struct tw_channel **all = tw_hub_list_channels(hub);
-    for (size_t i = 0; all[i]; i++)
-        all[i]->script = NULL;
-    for (size_t i = 0; all[i] && hooks->incarnation(hub->vm) == hub->incarnation; i++) {
-        struct tw_failure failure = {0};
-        all[i]->lacks_init = tw_quarantine_is_on(&all[i]->quarantine);
-        int status = hooks->open(hub->vm, all[i], &hub->effects, &failure);
-        if (status != 0) tw_hub_report(hub, all[i], TW_PART_STATE, status, &failure);
-        tw_hub_settle(hub, status, 0);
+    for (size_t i = 0; all[i]; i++) {
+        if (!all[i]->lacks_state) all[i]->lacks_init = tw_quarantine_is_on(&all[i]->quarantine);
+        lack_state(hub, all[i]);
     }
     tw_free(all);
 }

@@ -38,13 +38,22 @@ struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name 
 struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth);
 /* All of them and a NULL behind; owned (tw_free), for loops that close channels. */
 struct tw_channel **tw_hub_list_channels(struct tw_hub *hub);
+/* Makes those of definitions without captures. Each gets its state in a turn of its own, if that
+ * takes long, or before its first hook: a hundred `init` that last must not hold up the loop. */
 void tw_hub_open_literal_channels(struct tw_hub *hub);
+/* Copies the state out of a VM that goes; it is migrated in the same way. */
+void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel, void *old_vm,
+                         unsigned old_number);
+/* Gives it its state, by init or migrate, unless it has one. */
+void tw_hub_complete_channel(struct tw_hub *hub, struct tw_channel *channel);
+/* All that lack one, or as many as there is time for in this turn. */
+void tw_hub_complete_channels(struct tw_hub *hub);
 void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel);
 void tw_hub_arm_tick(struct tw_hub *hub, struct tw_channel *channel);
 /* Ends a hook call: applies its effects if it went well, else forgets them and counts. */
 void tw_hub_settle(struct tw_hub *hub, int status, unsigned depth);
-/* Before hooks of a channel: opens the channels anew if the VM was. Not while effects wait to be
- * applied. */
+/* Before hooks of a channel: all channels lack a state if the VM was built anew. Not while effects
+ * wait to be applied. */
 void tw_hub_check_vm(struct tw_hub *hub);
 void tw_hub_run_ticks(struct tw_hub *hub);
 void tw_hub_run_timers(struct tw_hub *hub);

@@ -45,6 +45,7 @@ static bool complete_state(struct tw_hub *hub, struct tw_channel *channel) {
 }
 
 bool tw_hub_may_run(struct tw_hub *hub, struct tw_channel *channel, enum tw_quarantine_part part) {
+    if (channel->lacks_state) tw_hub_complete_channel(hub, channel);
     if (!tw_quarantine_is_on(&channel->quarantine)) return true;
     if (!tw_quarantine_may_run(&channel->quarantine, settings_of(hub), part, hub->now_ms))
         return false;

@@ -32,7 +32,6 @@ static void tell_workers(struct tw_hub *hub, const struct tw_channel *channel,
 static void carry_channel(struct tw_hub *hub, struct tw_channel *channel, void *old_vm,
                           const struct tw_generation *old_generation) {
     const struct tw_definition *old = channel->definition;
-    struct tw_failure failure = {0};
     if (!tw_channel_bind(channel, hub->generation)) {
         tell_workers(hub, channel, TW_MAIL_GONE);
         channel->script = NULL; /* goes with its VM */
@@ -41,10 +40,7 @@ static void carry_channel(struct tw_hub *hub, struct tw_channel *channel, void *
     }
     const struct tw_definition *new = channel->definition;
     if (hub->generation->print != old_generation->print) tw_hub_end_quarantine(hub, channel);
-    int status = hub->hubs->hooks->carry(hub->vm, old_vm, old_generation->number, channel,
-                                         &hub->effects, &failure);
-    if (status != 0) tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
-    tw_hub_settle(hub, status, 0);
+    tw_hub_save_channel(hub, channel, old_vm, old_generation->number);
     if (new->tick_ms != old->tick_ms) tw_hub_arm_tick(hub, channel);
     tw_hub_touch_channel(hub, channel);
     bool has_policy = new->has_authorize || new->has_audience || old->has_audience;

@@ -66,6 +66,7 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
         tw_timers_drop_effects(vm, call->effects, effects);
         tw_effects_rewind(call->effects, effects);
     }
+    if (is_load && end != TW_GUARD_IN_TIME) vm->is_load_late = true;
     if (vm->is_dead) {
         if (!is_load) revive(vm, call);
         return status;
@@ -77,7 +78,8 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
 }
 
 static unsigned deadline_of(const struct tw_vm *vm, const struct tw_call *call) {
-    return call->hook == TW_HOOK_LOAD ? vm->deadline_ms * TW_LOAD_DEADLINES : vm->deadline_ms;
+    bool has_long = call->hook == TW_HOOK_LOAD && !vm->is_load_late;
+    return has_long ? vm->deadline_ms * TW_LOAD_DEADLINES : vm->deadline_ms;
 }
 
 /* The guard jumped out of the state: nothing of it may be asked any more. */

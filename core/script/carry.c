@@ -10,41 +10,35 @@
 #include "script/plain.h"
 #include "script/text.h"
 
-struct carry {
-    struct tw_channel *channel;
-    struct tw_buf bytes;
-    unsigned from_number;
-};
-
 static int write_body(lua_State *L, struct tw_call *call);
 static int read_body(lua_State *L, struct tw_call *call);
 
-int tw_script_carry(void *data, void *from, unsigned from_number, struct tw_channel *channel,
-                    struct tw_effects *effects, struct tw_failure *failure) {
-    struct tw_vm *vm = (struct tw_vm *)data;
-    if (!from || !channel->script) return tw_script_open(vm, channel, effects, failure);
-    struct carry carry = {.channel = channel, .from_number = from_number};
+int tw_script_save(void *vm, struct tw_channel *channel, struct tw_failure *failure) {
     /* Without .channel: its definition is already that of the new generation. */
     struct tw_call write = {.hook = TW_HOOK_STATE,
                             .body = write_body,
-                            .data = &carry,
+                            .data = channel,
                             .failure = failure,
                             .is_quiet = true};
-    int status = tw_call_run((struct tw_vm *)from, &write);
+    channel->carried.length = 0;
+    int status = channel->script ? tw_call_run((struct tw_vm *)vm, &write) : 0;
     channel->script = NULL; /* goes with its VM */
-    if (status == 0) {
-        struct tw_call read = {.hook = TW_HOOK_MIGRATE,
-                               .body = read_body,
-                               .data = &carry,
-                               .channel = channel,
-                               .effects = effects,
-                               .failure = failure};
-        status = tw_call_run(vm, &read);
-    } else {
-        tw_log(TW_LOG_ERROR, "script", "state not carried over channel=%.*s error=%s",
-               TW_STR_ARG(channel->name->text), failure->message);
-    }
-    tw_buf_deinit(&carry.bytes);
+    if (status == 0) return 0;
+    tw_buf_deinit(&channel->carried);
+    tw_log(TW_LOG_ERROR, "script", "state not carried over channel=%.*s error=%s",
+           TW_STR_ARG(channel->name->text), failure->message);
+    return status;
+}
+
+int tw_script_carry(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                    struct tw_failure *failure) {
+    struct tw_call read = {.hook = TW_HOOK_MIGRATE,
+                           .body = read_body,
+                           .channel = channel,
+                           .effects = effects,
+                           .failure = failure};
+    channel->script = NULL;
+    int status = tw_call_run((struct tw_vm *)vm, &read);
     if (status != 0) {
         struct tw_failure of_init;
         tw_script_open(vm, channel, effects, &of_init);
@@ -53,18 +47,17 @@ int tw_script_carry(void *data, void *from, unsigned from_number, struct tw_chan
 }
 
 static int write_body(lua_State *L, struct tw_call *call) {
-    struct carry *carry = (struct carry *)call->data;
-    tw_lua_channel_push_state(L, carry->channel);
-    tw_plain_write(L, -1, "state", &carry->bytes);
+    struct tw_channel *channel = (struct tw_channel *)call->data;
+    tw_lua_channel_push_state(L, channel);
+    tw_plain_write(L, -1, "state", &channel->carried);
     return 0;
 }
 
 static int read_body(lua_State *L, struct tw_call *call) {
-    const struct carry *carry = (const struct carry *)call->data;
     bool has_migrate = tw_call_push_function(L, call);
-    tw_plain_push(L, &carry->bytes);
+    tw_plain_push(L, &call->channel->carried);
     if (has_migrate) {
-        lua_pushnumber(L, carry->from_number);
+        lua_pushnumber(L, call->channel->carried_from);
         lua_call(L, 2, 1);
         if (!lua_istable(L, 1)) {
             char got[80];

@@ -344,6 +344,7 @@ const struct tw_hooks tw_script_hooks = {
     .auth = tw_script_auth,
     .open = tw_script_open,
     .close = script_close,
+    .save = tw_script_save,
     .carry = tw_script_carry,
     .authorize = script_authorize,
     .transform = script_transform,

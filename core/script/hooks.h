@@ -10,7 +10,8 @@ int tw_script_on_expire(void *vm, struct tw_identity *client, double *expires,
                         struct tw_failure *failure);
 int tw_script_open(void *vm, struct tw_channel *channel, struct tw_effects *effects,
                    struct tw_failure *failure);
-int tw_script_carry(void *vm, void *from, unsigned from_number, struct tw_channel *channel,
-                    struct tw_effects *effects, struct tw_failure *failure);
+int tw_script_save(void *vm, struct tw_channel *channel, struct tw_failure *failure);
+int tw_script_carry(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                    struct tw_failure *failure);
 
 #endif

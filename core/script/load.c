@@ -190,6 +190,7 @@ static void run_files(struct loading *l) {
     const char *only = l->source->only;
     struct tw_vm *vm = l->vm;
     vm->is_loading = true;
+    vm->is_load_late = false;
     vm->is_mute = !l->is_first || only; /* a single file has spoken to the settings VM */
     if (only && !run(l, only, list_body)) return;
     if (only || !look(l, "auth.lua")->is_absent) run(l, only ? only : "auth.lua", auth_body);

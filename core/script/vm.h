@@ -70,7 +70,8 @@ struct tw_vm {
     struct tw_list blocks; /* all of L's memory */
     size_t used, cap;      /* bytes, our own bookkeeping included */
     uint64_t allocated;    /* bytes that L ever asked for */
-    unsigned deadline_ms;  /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long */
+    unsigned deadline_ms;  /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long, */
+    bool is_load_late;     /* until one was not ready by then: it is in vain, the others be quick */
     bool jit;
     bool is_dead;         /* killed, and not yet built anew */
     unsigned incarnation; /* how often it was built anew */

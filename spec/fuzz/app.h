@@ -189,10 +189,21 @@ static void hook_close(void *vm, struct tw_channel *channel) {
     }
 }
 
-static int hook_carry(void *vm, void *from, unsigned from_number, struct tw_channel *channel,
-                      struct tw_effects *effects, struct tw_failure *failure) {
+static int hook_save(void *vm, struct tw_channel *channel, struct tw_failure *failure) {
     (void)failure;
-    FUZZ_ASSERT(vm_of(channel) == from && ((struct vm *)from)->number == from_number);
+    FUZZ_ASSERT(vm_of(channel) == vm);
+    unsigned number = ((struct vm *)vm)->number;
+    tw_buf_append(&channel->carried, &number, sizeof number);
+    free_state((struct state *)channel->script);
+    channel->script = NULL;
+    return 0;
+}
+
+static int hook_carry(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                      struct tw_failure *failure) {
+    (void)failure;
+    FUZZ_ASSERT(channel->carried.length == sizeof(unsigned) &&
+                memcmp(channel->carried.data, &channel->carried_from, sizeof(unsigned)) == 0);
     new_state(vm, channel);
     return act(vm, NULL, effects);
 }
@@ -291,6 +302,7 @@ static const struct tw_hooks fuzz_hooks = {.auth = hook_auth,
                                            .incarnation = hook_incarnation,
                                            .open = hook_open,
                                            .close = hook_close,
+                                           .save = hook_save,
                                            .carry = hook_carry,
                                            .authorize = hook_authorize,
                                            .transform = hook_transform,

@@ -142,7 +142,11 @@ static void run_channel(const struct app *app, const struct tw_definition *defin
     int status = tw_script_hooks.transform(from, channel, NULL, &message, &effects, &failure);
     FUZZ_ASSERT(status == 0 || status == TW_ESCRIPT || status == TW_EDROPPED);
     tw_script_hooks.key(from, channel, message, &key, &failure);
-    tw_script_hooks.carry(to, from, 7, channel, &effects, &failure);
+    channel->carried_from = 7;
+    if (tw_script_hooks.save(from, channel, &failure) == 0 && channel->carried.length > 0)
+        tw_script_hooks.carry(to, channel, &effects, &failure);
+    else
+        tw_script_hooks.open(to, channel, &effects, &failure);
     tw_script_hooks.tick(to, channel, &effects, &failure);
     tw_script_hooks.close(to, channel);
     tw_channel_free(channel);

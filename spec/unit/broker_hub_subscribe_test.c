@@ -31,6 +31,7 @@ static void comes_and_goes(unsigned workers) {
     world_begin(&world, workers, rooms(), 1000);
     struct fake *a = fake_join(&world, 0, 0), *b = fake_join(&world, 1, 0);
     struct tw_channel *market = channel_of(&world, "market"); /* literal: there from the start */
+    settle(&world);
     assert_int_equal(script.opens, 1);
     assert_int_equal(subscribe(&world, a, "market"), 0);
     assert_int_equal(subscribe(&world, b, "market"), 0);

@@ -86,14 +86,27 @@ static void hook_close(void *vm, struct tw_channel *channel) {
     script.closes++;
 }
 
-static int hook_carry(void *vm, void *from, unsigned from_number, struct tw_channel *channel,
-                      struct tw_effects *effects, struct tw_failure *failure) {
+static int hook_save(void *vm, struct tw_channel *channel, struct tw_failure *failure) {
     (void)failure;
     struct fake_state *state = (struct fake_state *)channel->script;
-    assert_ptr_equal(state->vm, from);
+    assert_ptr_equal(state->vm, vm);
+    tw_buf_append(&channel->carried, &state->value, sizeof state->value);
+    free_state(state);
+    channel->script = NULL;
+    return 0;
+}
+
+static int hook_carry(void *vm, struct tw_channel *channel, struct tw_effects *effects,
+                      struct tw_failure *failure) {
+    (void)failure;
+    struct fake_state *state = TW_NEW(struct fake_state);
     state->vm = (struct fake_vm *)vm;
+    memcpy(&state->value, channel->carried.data, sizeof state->value);
+    tw_list_init(&state->node);
+    tw_list_append(&states, &state->node);
+    channel->script = state;
     script.carries++;
-    script.carried_from = from_number;
+    script.carried_from = channel->carried_from;
     return script.on_event ? script.on_event(channel, "carry", NULL, effects) : 0;
 }
 
@@ -201,6 +214,7 @@ static const struct tw_hooks fake_hooks = {
     .incarnation = hook_incarnation,
     .open = hook_open,
     .close = hook_close,
+    .save = hook_save,
     .carry = hook_carry,
     .authorize = hook_authorize,
     .transform = hook_transform,

@@ -35,9 +35,10 @@ static void an_untouched_message_is_not_decoded(void **state) {
     assert_int_equal(tw_script_hooks.key(stage.vm, stage.channel, message, &key, &stage.failure),
                      0);
     assert_text((struct tw_str){key.data, key.length}, "10");
-    assert_int_equal(
-        tw_script_hooks.carry(stage.vm, stage.vm, 1, stage.channel, &stage.effects, &stage.failure),
-        0);
+    assert_int_equal(tw_script_hooks.save(stage.vm, stage.channel, &stage.failure), 0);
+    assert_int_equal(tw_script_hooks.carry(stage.vm, stage.channel, &stage.effects, &stage.failure),
+                     0);
+    tw_buf_deinit(&stage.channel->carried);
     assert_int_equal(stage_transform(&stage, &message), TW_ESCRIPT);
     tw_buf_deinit(&key);
     tw_message_unref(&message);
