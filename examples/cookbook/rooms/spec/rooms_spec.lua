@@ -1,11 +1,11 @@
-local sim = require "tidewire.sim"
+local harness = require "tidewire.harness"
 
 describe("rooms", function()
-  after_each(sim.teardown)
+  after_each(harness.teardown)
 
   local broker
   before_each(function()
-    broker = assert(sim.broker { workers = 2 })
+    broker = assert(harness.broker { workers = 2 })
   end)
 
   local function connect(room, user, rooms)

@@ -1,4 +1,4 @@
-local sim = require "tidewire.sim"
+local harness = require "tidewire.harness"
 
 -- What ran before, as it was then.
 local FIRST = [[
@@ -27,10 +27,10 @@ local NOW = file:read "*a"
 file:close()
 
 describe("a migration of state", function()
-  after_each(sim.teardown)
+  after_each(harness.teardown)
 
   local function start(votes)
-    local broker = assert(sim.broker { files = { ["channels/votes.lua"] = votes } })
+    local broker = assert(harness.broker { files = { ["channels/votes.lua"] = votes } })
     return broker, broker:connect "/ws/votes"
   end
 
