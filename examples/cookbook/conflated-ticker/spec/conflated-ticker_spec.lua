@@ -47,6 +47,19 @@ describe("a conflated ticker", function()
     assert.equal(15000, #fast:messages())
   end)
 
+  it("keeps the newest of a symbol that is seldom quoted, however often others are", function()
+    local slow = broker:connect("/ws/ticker", { down_buffer = 256 })
+    slow:stall()
+    publish(1, 1000)
+    broker:publish("ticker", { symbol = "IBM", price = 1001 })
+    for n = 1001, 2000 do broker:publish("ticker", { symbol = "AAPL", price = n }) end
+    slow:resume()
+    broker:advance(1)
+    local got = table.concat(slow:messages(), "\n")
+    assert.matches('"price":1001,"symbol":"IBM"', got, 1, true)
+    assert.matches('"price":2000,"symbol":"AAPL"', got, 1, true)
+  end)
+
   it("drops what is no quote", function()
     local client = broker:connect "/ws/ticker"
     assert.is_true(broker:publish("ticker", { symbol = "XYZ", price = 1 }).dropped)
