@@ -16,7 +16,7 @@
 struct tw_channel {
     struct tw_name *name;
     const struct tw_definition *definition; /* of the hub's generation */
-    struct tw_param params[TW_MAX_PARAMS];  /* values borrow from name */
+    struct tw_param *params;                /* owned; values borrow from name */
     size_t param_count;
     void *script; /* the VM's own; see hooks.h */
     char epoch[TW_EPOCH_SIZE];

@@ -389,7 +389,8 @@ static void init_makes_a_new_state(void **state) {
     assert_int_equal(stage_open(&stage), 0);
     assert_int_equal(stage.effects.count, 1);
     assert_int_equal(transformed(&stage, "1", "{\"n\":1}"), 0);
-    stage.channel->params[0] = (struct tw_param){TW_STR("fail"), TW_STR("1")};
+    struct tw_param fail = {TW_STR("fail"), TW_STR("1")};
+    stage.channel->params = (struct tw_param *)(void *)tw_memdup(&fail, sizeof fail);
     stage.channel->param_count = 1;
     assert_int_equal(stage_open(&stage), TW_ESCRIPT);
     assert_string_equal(stage.failure.hook, "init");
