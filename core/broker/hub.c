@@ -428,7 +428,10 @@ static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_me
         deliver_variants(hub, topic, variants);
         return;
     }
-    if (!tw_topic_has_room(topic, tw_message_frame(message).length)) write_topic(hub, topic);
+    size_t frame = tw_message_frame(message).length;
+    /* What is on its way may take several turns; the message waits behind it. */
+    if (hub->hubs->clock_ms && !tw_topic_has_room(topic, frame)) tw_topic_start_part(topic);
+    if (!tw_topic_has_room(topic, frame)) write_topic(hub, topic);
     if (!tw_list_is_linked(&topic->dirty)) tw_list_append(&hub->dirty_topics, &topic->dirty);
     tw_topic_add_message(topic, message);
     note_clog(hub, topic);
@@ -549,6 +552,7 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
 
 static void run_deadlines(struct tw_hub *hub) {
     struct tw_wait *wait;
+    if (hub->now_ms < tw_waits_next_ms(&hub->waits, !hub->hubs->clock_ms)) return;
     for (unsigned i = 1; (wait = tw_waits_expired(&hub->waits, hub->now_ms)); i++) {
         struct tw_client *client = TW_CONTAINER(wait, struct tw_client, wait);
         client->ops->on_deadline(client, wait->kind);
@@ -577,7 +581,8 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     flush_dirty(hub);
     tw_hub_end_retired(hub);
     const struct tw_heap_node *tick = tw_heap_first(&hub->ticks);
-    uint64_t next = earliest(tw_waits_next_ms(&hub->waits), tw_hub_next_goodbye_ms(hub));
+    uint64_t next =
+        earliest(tw_waits_next_ms(&hub->waits, !hub->hubs->clock_ms), tw_hub_next_goodbye_ms(hub));
     const struct tw_heap_node *expiry = tw_heap_first(&hub->expiries);
     if (tick) next = earliest(next, tick->at_ms);
     if (expiry) next = earliest(next, expiry->at_ms);

@@ -40,10 +40,11 @@ struct tw_wait *tw_waits_expired(struct tw_waits *waits, uint64_t now_ms) {
     return NULL;
 }
 
-uint64_t tw_waits_next_ms(const struct tw_waits *waits) {
+uint64_t tw_waits_next_ms(const struct tw_waits *waits, bool exactly) {
     uint64_t next = UINT64_MAX;
     for (size_t i = 0; i < TW_WAIT_KINDS; i++) {
         uint64_t due = due_ms(waits, i);
+        if (!exactly && due != UINT64_MAX) due += waits->duration_ms[i] / TW_WAIT_SLACK;
         if (due < next) next = due;
     }
     return next;

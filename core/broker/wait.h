@@ -3,10 +3,13 @@
 #ifndef TW_BROKER_WAIT_H
 #define TW_BROKER_WAIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
+
+#define TW_WAIT_SLACK 64
 
 enum tw_wait_kind {
     TW_WAIT_HANDSHAKE, /* for a request to be complete and answered */
@@ -35,7 +38,8 @@ void tw_wait_start(struct tw_waits *waits, struct tw_wait *wait, enum tw_wait_ki
 void tw_wait_stop(struct tw_wait *wait); /* idempotent */
 /* The next one that is due, removed from its list; NULL: none. */
 struct tw_wait *tw_waits_expired(struct tw_waits *waits, uint64_t now_ms);
-/* When the next one is due; UINT64_MAX: never. */
-uint64_t tw_waits_next_ms(const struct tw_waits *waits);
+/* When the next one is due; UINT64_MAX: never. Not `exactly`: later by a TW_WAIT_SLACK-th of its
+ * duration, so that many end together and a loop wakes up less often. */
+uint64_t tw_waits_next_ms(const struct tw_waits *waits, bool exactly);
 
 #endif

@@ -45,10 +45,13 @@ end
 local SERVERS = {
   tidewire = tidewire(false),
   floor = { command = BUILD .. "/bench_limit", args = {}, ready = "port=(%d+)" },
+  -- Queues that a client fills soon which does not read.
+  ["short queues"] = tidewire(false, "-D", "queue.size=16"),
   ["2 workers"] = tidewire(true, "-D", "workers=2"),
   ["1 worker"] = tidewire(true, "-D", "workers=1"),
 }
 local BESIDE_FLOOR, BESIDE_ITSELF = { "tidewire", "floor" }, { "2 workers", "1 worker" }
+local SHORT_BESIDE_FLOOR = { "short queues", "floor" }
 
 -- One run of the load tool against a fresh server; its result.
 local function measure(name, args)
@@ -116,7 +119,8 @@ local TOUCHED = {
   end },
 }
 
-local SLOW = {}
+-- `missing` shows that the queues were full.
+local SLOW = { { "missing, slow", "messages", function(result) return result.slow.missing end } }
 for _, name in ipairs { "steady", "stalled", "resumed" } do
   table.insert(SLOW, { name, "deliveries/s", function(result)
     return phase(result, name).deliveries_per_second
@@ -183,8 +187,8 @@ workload("idle", IDLE, idle(20000))
 workload("touched", TOUCHED, idle(20000, { "--channels", 1900, "--touch" }))
 workload("slow", SLOW, function(seconds)
   return { "slow", "--clients", 1000, "--share", 0.1, "--size", 8192, "--window", 8,
-    "--duration", 3 * seconds }
-end)
+    "--receive-buffer", 65536, "--duration", 3 * seconds }
+end, SHORT_BESIDE_FLOOR)
 workload("workers-1", COST, fanout(1), BESIDE_ITSELF)
 workload("workers-16", COST, fanout(16), BESIDE_ITSELF)
 workload("workers-64", COST, fanout(64), BESIDE_ITSELF)
