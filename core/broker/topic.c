@@ -91,7 +91,8 @@ void tw_topic_end_part(struct tw_topic *topic) {
     batch->first += batch->part;
     batch->count -= batch->part;
     batch->bytes -= batch->part_bytes;
-    memmove(batch->parcels, batch->parcels + batch->part, batch->count * sizeof *batch->parcels);
+    memmove(batch->parcels, batch->parcels + batch->part,
+            batch->count * sizeof(struct tw_parcel *));
     batch->part = batch->part_bytes = batch->served = 0;
     if (batch->count > 0 || batch->capacity <= KEEP_PARCELS) return;
     tw_free(batch->parcels);
