@@ -14,25 +14,23 @@ void tw_hub_drain(struct tw_hub *hub, uint64_t window_ms) {
         hub->goodbyes[hub->goodbye_count++] = client->identity->id;
 }
 
+/* Evenly, and those of several workers in turn: a worker with one client may not be the first. */
+static uint64_t goodbye_at_ms(const struct tw_hub *hub, size_t i) {
+    uint64_t steps = 2 * (uint64_t)hub->hubs->workers;
+    return hub->drain_since_ms + (steps * i + 2 * (uint64_t)hub->index + 1) * hub->drain_window_ms /
+                                     (steps * hub->goodbye_count);
+}
+
 void tw_hub_say_goodbyes(struct tw_hub *hub) {
-    uint64_t passed_ms = hub->now_ms - hub->drain_since_ms;
-    size_t due = hub->goodbye_count;
-    if (passed_ms < hub->drain_window_ms)
-        due = (size_t)((hub->goodbye_count * passed_ms + hub->drain_window_ms) /
-                       hub->drain_window_ms);
-    for (; hub->goodbye_next < due && hub->goodbye_next < hub->goodbye_count; hub->goodbye_next++) {
-        struct tw_client *client = tw_hub_find_client(hub, hub->goodbyes[hub->goodbye_next]);
+    while (tw_hub_next_goodbye_ms(hub) <= hub->now_ms) {
+        struct tw_client *client = tw_hub_find_client(hub, hub->goodbyes[hub->goodbye_next++]);
         if (client && !client->is_closing)
             tw_client_close(client, 1001, "server is going away", false);
-        if (hub->goodbye_next % TW_HUB_CLOCK_EVERY == 0 && tw_hub_is_late(hub)) {
-            hub->goodbye_next++;
-            return;
-        }
+        if (hub->goodbye_next % TW_HUB_CLOCK_EVERY == 0 && tw_hub_is_late(hub)) return;
     }
 }
 
 uint64_t tw_hub_next_goodbye_ms(const struct tw_hub *hub) {
     if (hub->goodbye_next >= hub->goodbye_count) return UINT64_MAX;
-    return hub->drain_since_ms + (hub->goodbye_next * hub->drain_window_ms) / hub->goodbye_count +
-           1;
+    return goodbye_at_ms(hub, hub->goodbye_next);
 }
