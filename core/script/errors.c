@@ -15,12 +15,12 @@ static int compare(const void *a, const void *b);
 
 void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, const char *format,
                    ...) {
-    char text[MOST_TEXT];
-    va_list arguments;
     if (errors->count == MOST) {
         errors->untold++;
         return;
     }
+    char text[MOST_TEXT];
+    va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
