@@ -205,6 +205,13 @@ static uint64_t clock_ms(void *driver) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+static uint64_t cpu_ms(void *driver) {
+    struct timespec time;
+    (void)driver;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
 static void init_hubs(struct tw_server *server) {
     unsigned boxes = server->hubs.workers + 1;
     struct timespec wall, mono;
@@ -213,6 +220,7 @@ static void init_hubs(struct tw_server *server) {
         tw_mailbox_init(&server->hubs.boxes[i], MAILBOX_BOUND);
     server->hubs.wake = wake;
     server->hubs.clock_ms = clock_ms;
+    server->hubs.cpu_ms = cpu_ms;
     server->hubs.driver = server;
     server->hubs.hooks = &tw_script_hooks;
     server->hubs.dialect = &tw_dialect_raw;

@@ -31,6 +31,8 @@ struct tw_hubs {
     void (*wake)(void *driver, unsigned index); /* have that hub take a turn soon; any thread */
     /* Monotonic like hub->now_ms. NULL: turns take no time. */
     uint64_t (*clock_ms)(void *driver);
+    /* Processor time of this thread, as long as there is a clock. */
+    uint64_t (*cpu_ms)(void *driver);
     void *driver;
     struct tw_admission admission;
     const struct tw_hooks *hooks;
@@ -89,7 +91,8 @@ struct tw_hub {
     uint64_t slow_until_ms;      /* the latest of channels */
     uint64_t slow_again_ms;      /* no mail of these before, if there are others */
     uint64_t handled_ms;         /* hubs->clock_ms before the first and after each up mail */
-    uint64_t writing_ms;         /* ... when writing began */
+    uint64_t cpu_ms;     /* hubs->cpu_ms before the first, or after the last that was long */
+    uint64_t writing_ms; /* ... when writing began */
     unsigned writes;
     bool is_slow_turn, is_turn_over;
     bool is_clogged;  /* too much waits for subscribers: no up mail until that is written */

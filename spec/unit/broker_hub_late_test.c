@@ -40,7 +40,7 @@ static void late_world(struct world *world, unsigned workers, uint64_t tick_ms) 
     definition->tick_ms = tick_ms;
     world_begin(world, workers, generation, 1000);
     clock_now_ms = world->now_ms;
-    world->hubs.clock_ms = read_clock;
+    world->hubs.clock_ms = world->hubs.cpu_ms = read_clock;
     script.transform = take_long;
     handled = 0;
 }
@@ -151,6 +151,27 @@ static void the_slow_lane_has_half_of_the_time(void **state) {
         turn_now(&world, 0);
     }
     assert_in_range(clock_now_ms - since_ms, (9 + 7) * LONG_MS, (9 + 8) * LONG_MS);
+    world_end(&world);
+}
+
+static uint64_t no_cpu(void *driver) {
+    (void)driver;
+    return 0;
+}
+
+/* A handler whose thread did not run is not slow. */
+static void another_process_makes_nobody_slow(void **state) {
+    (void)state;
+    struct world world;
+    late_world(&world, 1, 0);
+    world.hubs.cpu_ms = no_cpu;
+    struct fake *own = fake_join(&world, 0, 0);
+    publish(own, "slow:slow", "1");
+    turn_now(&world, 0);
+    publish(own, "slow:slow", "1");
+    turn_now(&world, 0);
+    assert_int_equal(handled, 2);
+    assert_int_equal(world.hub[0].slow_until_ms, 0);
     world_end(&world);
 }
 
@@ -312,6 +333,7 @@ int main(void) {
         cmocka_unit_test(other_channels_overtake_a_slow_one),
         cmocka_unit_test(a_slow_one_is_remembered),
         cmocka_unit_test(the_slow_lane_has_half_of_the_time),
+        cmocka_unit_test(another_process_makes_nobody_slow),
         cmocka_unit_test(only_the_slow_wait),
         cmocka_unit_test(a_slow_lane_of_many_is_emptied),
         cmocka_unit_test(what_comes_meanwhile_is_not_forgotten),

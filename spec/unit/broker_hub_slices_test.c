@@ -29,7 +29,7 @@ static void begin(struct world *world, unsigned workers, unsigned subscribers) {
     for (unsigned i = 0; i < subscribers; i++)
         fakes[i] = join(world);
     settle(world);
-    world->hubs.clock_ms = read_clock;
+    world->hubs.clock_ms = world->hubs.cpu_ms = read_clock;
 }
 
 static void one_turn(struct world *world) {
