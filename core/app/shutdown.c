@@ -179,4 +179,10 @@ void tw_server_close_signals(struct tw_server *server) {
     uv_close((uv_handle_t *)&server->sighup, NULL);
     uv_close((uv_handle_t *)&server->sigterm, NULL);
     uv_close((uv_handle_t *)&server->sigint, NULL);
+    if (!server->want_signals) return;
+    /* libuv has put back the system's ways; but all is said, and one more signal must not make a
+     * failure of it. */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
 }

@@ -28,7 +28,7 @@ struct tidewire_options {
     size_t override_count;
     const char *admin;     /* "host:port"; NULL: 127.0.0.1:8081; "off": none */
     const char *admin_key; /* bearer token; needed when admin is not on loopback */
-    int signals;           /* handle SIGHUP, SIGTERM and SIGINT while it runs */
+    int signals;           /* handle SIGHUP, SIGTERM and SIGINT; ignored when it has run */
     int watch;             /* reload when files of the app change */
     /* Called once on the running thread when every listener is open. Texts are borrowed. */
     void (*on_ready)(void *data, const char *listen, const char *admin, unsigned workers,

@@ -127,4 +127,13 @@ describe("the shutdown", function()
     broker.ended_at_once = true
     broker:wait_exit(1)
   end)
+
+  it("ends well, however often it is asked for", function()
+    for _ = 1, 20 do
+      local broker = start { ["drain.window"] = 0 }
+      repeat broker:signal("sigterm") until broker.process:wait_exit(0.0005)
+      broker.ended_at_once = true
+      assert.equal(0, broker:wait_exit(1)) -- raises if it was a signal that ended it
+    end
+  end)
 end)
