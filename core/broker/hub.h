@@ -91,8 +91,9 @@ struct tw_hub {
     uint64_t slow_until_ms;      /* the latest of channels */
     uint64_t slow_again_ms;      /* no mail of these before, if there are others */
     uint64_t handled_ms;         /* hubs->clock_ms before the first and after each up mail */
-    uint64_t cpu_ms;     /* hubs->cpu_ms before the first, or after the last that was long */
-    uint64_t writing_ms; /* ... when writing began */
+    uint64_t cpu_ms;             /* hubs->cpu_ms before the first, or after a long one, ... */
+    uint64_t cpu_at_ms;          /* ... of the turns of this time */
+    uint64_t writing_ms;         /* ... when writing began */
     unsigned writes;
     bool is_slow_turn, is_turn_over;
     bool is_clogged;  /* too much waits for subscribers: no up mail until that is written */

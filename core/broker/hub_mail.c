@@ -130,8 +130,8 @@ static struct tw_mail *shift_slow(struct tw_hub *hub) {
     return mail;
 }
 
-/* Of processor time: the clock goes on while another process has the core. (What shorter mail
- * before it in this turn took is counted along.) */
+/* Of processor time: the clock goes on while another process has the core. (What shorter mail of
+ * the same millisecond took is counted along.) */
 static bool was_long(struct tw_hub *hub, uint64_t before_ms) {
     if (hub->handled_ms < before_ms + TW_HUB_SLOW_MS) return false;
     uint64_t before_cpu_ms = hub->cpu_ms;
@@ -182,8 +182,9 @@ static void handle_slow(struct tw_hub *hub) {
 /* The slow lane waits until the others have had a turn, and as much time as it had before, if they
  * can use it. What they delivered is written first. */
 static void handle_up(struct tw_hub *hub) {
-    if (hub->hubs->clock_ms) {
-        hub->handled_ms = hub->hubs->clock_ms(hub->hubs->driver);
+    if (hub->hubs->clock_ms) hub->handled_ms = hub->hubs->clock_ms(hub->hubs->driver);
+    if (hub->hubs->clock_ms && hub->cpu_at_ms != hub->now_ms) { /* it is a system call */
+        hub->cpu_at_ms = hub->now_ms;
         hub->cpu_ms = hub->hubs->cpu_ms(hub->hubs->driver);
     }
     bool is_slow_turn = hub->is_slow_turn && hub->now_ms >= hub->slow_again_ms;
