@@ -1,6 +1,7 @@
 -- examples/ERRORS.md: each message that its tables quote is provoked, and must come so. What
 -- differs from one app to the next stands there in capitals, or as an ellipsis. A message without
 -- a provocation is a failure, and so is a provocation of what the page does not quote any more.
+local files = require "spec.support.files"
 local live = require "tidewire.live"
 local logs = require "tidewire.harness.logs"
 local markdown = require "spec.docs.markdown"
@@ -52,7 +53,7 @@ describe("errors explained:", function()
     end)
   end
 
-  for _, section in ipairs(markdown.sections(markdown.read "examples/ERRORS.md")) do
+  for _, section in ipairs(markdown.sections(files.read "examples/ERRORS.md")) do
     local known = provocations[section.title]
     if #section.rows > 0 and not known then
       it(section.title, function() error("spec/docs knows no such section") end)
@@ -73,7 +74,7 @@ describe("errors explained:", function()
   end)
 
   it("has the lines of a failed hook and of a refused reload", function()
-    local text = markdown.read "examples/ERRORS.md"
+    local text = files.read "examples/ERRORS.md"
     local broker = assert(sim.broker { files = {
       ["channels/a.lua"] = "return { transform = function(message) return message.data.x.y end }",
     } })

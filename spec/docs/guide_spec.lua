@@ -84,7 +84,7 @@ describe("the guide", function()
   end
 
   setup(function()
-    blocks, at, folder = markdown.blocks(markdown.read "examples/GUIDE.md"), 0, files.temporary()
+    blocks, at, folder = markdown.blocks(files.read "examples/GUIDE.md"), 0, files.temporary()
   end)
   teardown(function()
     live.teardown()

@@ -1,13 +1,6 @@
 --- What a Markdown file of ours holds: code blocks, tables, and quotes in backticks.
 local markdown = {}
 
-function markdown.read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
 --- Code blocks in their order: { section = the number of its heading, language, text, before = the
 -- text since the block before }.
 function markdown.blocks(text)
