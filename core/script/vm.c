@@ -81,10 +81,9 @@ struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
 }
 
 static void free_blocks(struct tw_vm *vm) {
-    bool is_much = vm->used >= TRIM;
+    if (vm->used >= TRIM) vm->is_to_trim = true;
     for (struct tw_list *node; (node = tw_list_shift(&vm->blocks));)
         tw_free(TW_CONTAINER(node, struct block, node));
-    if (is_much) tw_mem_trim();
     vm->used = 0;
     vm->L = NULL;
 }
@@ -109,6 +108,7 @@ int tw_vm_restart(struct tw_vm *vm) {
 void tw_vm_free(struct tw_vm *vm) {
     if (!vm) return;
     free_blocks(vm);
+    if (vm->is_to_trim) tw_mem_trim();
     tw_free(vm->auth_stats);
     for (size_t i = 0; i < vm->definition_count; i++) {
         for (int hook = 0; hook < TW_HOOKS; hook++)
@@ -182,19 +182,24 @@ void tw_vm_tidy(struct tw_vm *vm, bool fully) {
         collect(vm, 0);
     else if (vm->used > vm->collect_at)
         collect(vm, PRESSED_SLICE_US);
-    if (fully && vm->used + TRIM <= before) tw_mem_trim();
+    if (fully && vm->used + TRIM <= before) vm->is_to_trim = true;
     set_pace(vm);
     give_back(&vm->scratch);
     give_back(&vm->keys);
 }
 
 bool tw_vm_wants_collecting(const struct tw_vm *vm) {
-    return !vm->is_dead && (vm->is_collecting || vm->used > idle_at(vm));
+    return vm->is_to_trim || (!vm->is_dead && (vm->is_collecting || vm->used > idle_at(vm)));
 }
 
 void tw_vm_collect_some(struct tw_vm *vm) {
     TW_REQUIRE(!vm->call);
-    if (tw_vm_wants_collecting(vm)) collect(vm, SLICE_US);
+    if (vm->is_to_trim) {
+        vm->is_to_trim = false;
+        tw_mem_trim();
+    } else if (tw_vm_wants_collecting(vm)) {
+        collect(vm, SLICE_US);
+    }
 }
 
 tw_ref tw_vm_keep(lua_State *L) {

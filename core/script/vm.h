@@ -111,6 +111,7 @@ struct tw_vm {
     size_t live;        /* bytes used when a collection ended last */
     size_t collect_at;  /* from so many used bytes on, a slice follows each call */
     bool is_collecting; /* a slice has begun, and none has ended it yet */
+    bool is_to_trim;    /* much was freed, so when there is time the system gets it back */
 };
 
 /* The values that stand at the bottom of L's stack at all times. */
