@@ -6,7 +6,6 @@
 
 #include <malloc.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,34 +20,37 @@ static _Thread_local long fail_after = -1;
 
 static void *zeroed(size_t size);
 static void *resized(void *p, size_t size);
-static bool is_chosen_to_fail(void);
-static _Noreturn void die(size_t size);
 
 void *tw_alloc(size_t size) {
     void *p = zeroed(size);
-    if (!p) die(size);
+    if (!p) tw_mem_die(size);
     return p;
 }
 
 void *tw_alloc_lines(size_t size) {
     size_t whole = (size + TW_CACHE_LINE - 1) / TW_CACHE_LINE * TW_CACHE_LINE;
     void *p = size <= PTRDIFF_MAX ? aligned_alloc(TW_CACHE_LINE, whole) : NULL;
-    if (!p) die(size);
+    if (!p) tw_mem_die(size);
     return memset(p, 0, whole);
 }
 
 void *tw_try_alloc(size_t size) {
-    return is_chosen_to_fail() ? NULL : zeroed(size);
+    return tw_mem_fails_now() ? NULL : zeroed(size);
+}
+
+void *tw_try_alloc_aligned(size_t alignment, size_t size) {
+    void *p;
+    return posix_memalign(&p, alignment, size) == 0 ? p : NULL;
 }
 
 void *tw_realloc(void *p, size_t size) {
     void *moved = resized(p, size);
-    if (!moved) die(size);
+    if (!moved) tw_mem_die(size);
     return moved;
 }
 
 void *tw_try_realloc(void *p, size_t size) {
-    return is_chosen_to_fail() ? NULL : resized(p, size);
+    return tw_mem_fails_now() ? NULL : resized(p, size);
 }
 
 void tw_free(void *p) {
@@ -76,7 +78,7 @@ char *tw_format(const char *format, ...) {
     va_start(arguments, format);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0) die(0);
+    if (length < 0) tw_mem_die(0);
     char *text = (char *)tw_alloc((size_t)length + 1);
     va_start(arguments, format);
     vsnprintf(text, (size_t)length + 1, format, arguments);
@@ -105,12 +107,12 @@ static void *resized(void *p, size_t size) {
     return realloc(p, size > 0 ? size : 1);
 }
 
-static bool is_chosen_to_fail(void) {
+bool tw_mem_fails_now(void) {
     if (__builtin_expect(fail_after <= 0, 1)) return false;
     return --fail_after == 0;
 }
 
-static _Noreturn void die(size_t size) {
+_Noreturn void tw_mem_die(size_t size) {
     tw_log(TW_LOG_ERROR, "mem", "out of memory bytes=%zu", size);
     abort();
 }

@@ -28,12 +28,6 @@ enum {
     PRESSED_SLICE_US = 500 /* ... after a call, near the cap */
 };
 
-/* In front of each block of L's. Keeps malloc's alignment. */
-struct block {
-    struct tw_list node;
-};
-_Static_assert(sizeof(struct block) % _Alignof(max_align_t) == 0, "blocks must stay aligned");
-
 struct set_up {
     bool jit;
     tw_ref slots[TW_SLOTS + 1];
@@ -68,7 +62,7 @@ struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
                         const struct tw_script_clock *clock, size_t cap, unsigned deadline_ms,
                         bool jit) {
     struct tw_vm *vm = TW_NEW(struct tw_vm);
-    tw_list_init(&vm->blocks);
+    tw_slabs_init(&vm->blocks);
     vm->cap = cap;
     vm->deadline_ms = deadline_ms;
     vm->jit = jit;
@@ -82,8 +76,7 @@ struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
 
 static void free_blocks(struct tw_vm *vm) {
     if (vm->used >= TRIM) vm->is_to_trim = true;
-    for (struct tw_list *node; (node = tw_list_shift(&vm->blocks));)
-        tw_free(TW_CONTAINER(node, struct block, node));
+    tw_slabs_clear(&vm->blocks);
     vm->used = 0;
     vm->L = NULL;
 }
@@ -232,29 +225,14 @@ static bool give_birth(struct tw_vm *vm) {
 
 static void *allocate(void *data, void *p, size_t old_size, size_t size) {
     struct tw_vm *vm = (struct tw_vm *)data;
-    struct block *block = p ? (struct block *)p - 1 : NULL;
-    if (size == 0) {
-        if (!block) return NULL;
-        tw_list_remove(&block->node);
-        tw_free(block);
-        vm->used -= old_size + sizeof *block;
-        return NULL;
-    }
-    size_t before = block ? old_size + sizeof *block : 0, after = size + sizeof *block;
+    size_t before = p ? tw_slabs_cost(old_size) : 0, after = tw_slabs_cost(size);
     bool is_capped = after > before && !vm->is_unborn;
     if (after < size || (is_capped && after - before > vm->cap - vm->used)) return NULL;
-    /* A block that moves must not be on the list meanwhile. */
-    if (block) tw_list_remove(&block->node);
-    struct block *moved =
-        (struct block *)(vm->is_unborn ? tw_realloc(block, after) : tw_try_realloc(block, after));
-    if (!moved && after <= before) moved = block; /* to shrink must not fail, says lua_Alloc */
-    if (moved) {
-        tw_list_init(&moved->node);
-        vm->used = vm->used - before + after;
-        if (after > before) vm->allocated += after - before;
-    }
-    if (moved || block) tw_list_append(&vm->blocks, moved ? &moved->node : &block->node);
-    return moved ? moved + 1 : NULL;
+    void *moved = tw_slabs_resize(&vm->blocks, p, old_size, size, !vm->is_unborn);
+    if (!moved && size > 0) return NULL;
+    vm->used = vm->used - before + after;
+    if (after > before) vm->allocated += after - before;
+    return moved;
 }
 
 static uint64_t now_us(void) {

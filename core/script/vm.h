@@ -11,7 +11,7 @@
 #include <lua.h>
 
 #include "base/buf.h"
-#include "base/list.h"
+#include "base/slab.h"
 #include "script/hook_stats.h"
 #include "script/script.h"
 #include "script/timers.h"
@@ -67,9 +67,9 @@ struct tw_vm_definition {
 
 struct tw_vm {
     lua_State *L;
-    struct tw_list blocks; /* all of L's memory */
-    size_t used, cap;      /* bytes, our own bookkeeping included */
-    uint64_t allocated;    /* bytes that L ever asked for */
+    struct tw_slabs blocks; /* all of L's memory */
+    size_t used, cap;       /* bytes, our own bookkeeping included */
+    uint64_t allocated;     /* bytes that L ever asked for */
     unsigned deadline_ms;  /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long, */
     bool is_load_late;     /* until one was not ready by then: it is in vain, the others be quick */
     bool jit;

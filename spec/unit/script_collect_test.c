@@ -69,7 +69,7 @@ static void a_large_heap_takes_many_slices(void **state) {
 static void near_the_cap_a_slice_follows_each_call(void **state) {
     (void)state;
     begin("return { script = { deadline = 60, memory = 16777216 } }");
-    assert_int_equal(ask("{\"keep\":60000}"), 0);
+    assert_int_equal(ask("{\"keep\":75000}"), 0);
     collect_all();
     size_t live = tw_vm_memory(stage.vm), most = 0;
     assert_in_range(live, 8 << 20, 12 << 20);
