@@ -87,8 +87,8 @@ size_t tw_slabs_cost(size_t size) {
 static struct slab *new_slab(struct tw_slabs *slabs, size_t class) {
     struct slab *slab = (struct slab *)tw_try_alloc_aligned(SLAB, SLAB - BEHIND);
     if (!slab) return NULL;
-    *slab = (struct slab){.fresh = (char *)(slab + 1),
-                          .size = (uint32_t)((class + 1) * TW_SLAB_STEP)};
+    *slab =
+        (struct slab){.fresh = (char *)(slab + 1), .size = (uint32_t)((class + 1) * TW_SLAB_STEP)};
     tw_list_init(&slab->all);
     tw_list_init(&slab->usable);
     tw_list_append(&slabs->all, &slab->all);
@@ -139,8 +139,8 @@ static void *resize_large(struct tw_slabs *slabs, void *p, size_t size, bool may
     size_t whole = size + sizeof *large;
     if (whole < size) return NULL;
     if (large) tw_list_remove(&large->node); /* it may move */
-    struct large *moved = (struct large *)(may_fail ? tw_try_realloc(large, whole)
-                                                    : tw_realloc(large, whole));
+    struct large *moved =
+        (struct large *)(may_fail ? tw_try_realloc(large, whole) : tw_realloc(large, whole));
     if (!moved) {
         if (large) tw_list_append(&slabs->large, &large->node);
         return NULL;

@@ -139,9 +139,13 @@ static int transform_body(lua_State *L, struct tw_call *call) {
     tw_lua_message_push(L, *arguments->message, call->channel); /* stays at index 1 */
     tw_call_push_function(L, call);
     lua_pushvalue(L, 1);
-    tw_lua_channel_push(L, call->channel);
-    tw_lua_client_push(L, arguments->client);
-    lua_call(L, 3, LUA_MULTRET);
+    if (tw_vm_of(L)->definitions[call->channel->definition->index].is_of_message) {
+        lua_call(L, 1, LUA_MULTRET);
+    } else {
+        tw_lua_channel_push(L, call->channel);
+        tw_lua_client_push(L, arguments->client);
+        lua_call(L, 3, LUA_MULTRET);
+    }
     if (lua_gettop(L) == 1) {
         return luaL_error(L, "%s returned nothing; return %s", tw_call_title(L, call), wanted);
     }

@@ -10,11 +10,13 @@
 #include "script/libs.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <string.h>
 
 #include "script/globals.h"
+#include "script/vm.h"
 
 static const char *const globals[] = {
     "_G",       "_VERSION", "assert", "bit",    "coroutine",    "error",  "getmetatable",
@@ -24,6 +26,7 @@ static const char *const globals[] = {
 static const char *const os_functions[] = {"clock", "date", "time", NULL};
 
 static void open_one(lua_State *L, const char *name, lua_CFunction open);
+static void keep_getinfo(lua_State *L);
 static void keep_only(lua_State *L, int table, const char *const *names);
 static int load_text(lua_State *L);
 
@@ -34,6 +37,7 @@ void tw_libs_open(lua_State *L, bool jit) {
     open_one(L, LUA_MATHLIBNAME, luaopen_math);
     open_one(L, LUA_BITLIBNAME, luaopen_bit);
     open_one(L, LUA_OSLIBNAME, luaopen_os);
+    keep_getinfo(L);
     if (jit) open_one(L, LUA_JITLIBNAME, luaopen_jit); /* without it the compiler never starts */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | (jit ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
 
@@ -54,6 +58,32 @@ static void open_one(lua_State *L, const char *name, lua_CFunction open) {
     lua_pushcfunction(L, open);
     lua_pushstring(L, name);
     lua_call(L, 1, 0);
+}
+
+/* debug.getinfo for ourselves; nothing of `debug` stays where a script could come across it. */
+static void keep_getinfo(lua_State *L) {
+    open_one(L, LUA_DBLIBNAME, luaopen_debug);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, LUA_DBLIBNAME);
+    lua_getfield(L, -1, "getinfo");
+    tw_vm_of(L)->getinfo = tw_vm_keep(L);
+    lua_pushnil(L);
+    lua_setfield(L, -3, LUA_DBLIBNAME);
+    lua_pop(L, 2);
+}
+
+unsigned tw_libs_parameters(lua_State *L, int index) {
+    lua_pushvalue(L, index);
+    tw_vm_push(L, tw_vm_of(L)->getinfo);
+    lua_insert(L, -2);
+    lua_pushliteral(L, "u");
+    lua_call(L, 2, 1);
+    lua_getfield(L, -1, "isvararg");
+    lua_getfield(L, -2, "nparams");
+    bool is_vararg = lua_toboolean(L, -2);
+    unsigned count = is_vararg ? UINT_MAX : (unsigned)lua_tointeger(L, -1);
+    lua_pop(L, 3);
+    return count;
 }
 
 /* Clearing a field while lua_next walks is allowed. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/audience.h"
+#include "script/libs.h"
 #include "script/text.h"
 
 #define LONGEST 86400.0 /* seconds */
@@ -231,6 +232,8 @@ static bool read_function(struct definition_reader *d, int table, const char *ke
     int index = push(d, table, key);
     bool is_function = lua_isfunction(d->L, index);
     if (is_function) {
+        if (hook == TW_HOOK_TRANSFORM)
+            d->kept->is_of_message = tw_libs_parameters(d->L, index) <= 1;
         d->kept->functions[hook] = tw_vm_keep(d->L);
         return true;
     }

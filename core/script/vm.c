@@ -84,7 +84,7 @@ static void free_blocks(struct tw_vm *vm) {
 int tw_vm_restart(struct tw_vm *vm) {
     free_blocks(vm);
     vm->auth = vm->on_expire = vm->app = vm->loaded = vm->tidewire = 0;
-    vm->globals = vm->array_metatable = vm->trace_function = 0;
+    vm->globals = vm->getinfo = vm->array_metatable = vm->trace_function = 0;
     memset(vm->classes, 0, sizeof vm->classes);
     for (size_t i = 0; i < vm->definition_count; i++) {
         memset(vm->definitions[i].functions, 0, sizeof vm->definitions[i].functions);

@@ -60,6 +60,7 @@ struct tw_vm_definition {
     char *file; /* owned; where it stands, relative to the app */
     char *key;  /* owned; "market.lua" of channels/, or the key in a single-file app's `channels` */
     tw_ref functions[TW_HOOKS];
+    bool is_of_message;  /* transform takes the message alone: nobody would see the others made */
     bool is_init_deadly; /* it killed its VM; to run it in each new one would kill them all */
     struct tw_hook_stats *stats[TW_HOOKS]; /* owned; NULL: never called */
     tw_ref views[TW_MAX_VIEWS];            /* as in the definition */
@@ -70,8 +71,8 @@ struct tw_vm {
     struct tw_slabs blocks; /* all of L's memory */
     size_t used, cap;       /* bytes, our own bookkeeping included */
     uint64_t allocated;     /* bytes that L ever asked for */
-    unsigned deadline_ms;  /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long, */
-    bool is_load_late;     /* until one was not ready by then: it is in vain, the others be quick */
+    unsigned deadline_ms;   /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long, */
+    bool is_load_late; /* until one was not ready by then: it is in vain, the others be quick */
     bool jit;
     bool is_dead;         /* killed, and not yet built anew */
     unsigned incarnation; /* how often it was built anew */
@@ -89,6 +90,7 @@ struct tw_vm {
     tw_ref auth, on_expire, app, loaded, tidewire, array_metatable, trace_function,
         classes[TW_CLASSES];
     tw_ref globals; /* the metatable of each file's; see globals.h */
+    tw_ref getinfo; /* debug.getinfo */
 
     const void *rethrown; /* an error that was traced already on its way out */
     struct tw_call *call; /* what runs now; NULL: nothing */

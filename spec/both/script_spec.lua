@@ -26,6 +26,24 @@ describe("a channel's script", function()
     assert.receives(client, { price = 9, change = -3 })
   end)
 
+  it("gives a transform what it has parameters for", function()
+    local broker = start {
+      one = "return { transform = function(message) message.data = 1 return message end }",
+      two = [[return { transform = function(message, channel)
+        message.data = channel.name return message end }]],
+      any = [[return { transform = function(...)
+        local message, channel = ...
+        message.data = { select('#', ...), channel.name } return message end }]],
+      none = "return { transform = function() return nil end }",
+    }
+    for name, expected in pairs { one = "1", two = '"two"', any = { 3, "any" } } do
+      local client = broker:connect("/ws/" .. name)
+      broker:publish(name, 0)
+      assert.receives(client, expected)
+    end
+    assert.is_true(broker:publish("none", 0).dropped)
+  end)
+
   it("that only looks at a message leaves its bytes alone", function()
     local broker = start { market = [[
       return { transform = function(message)
