@@ -20,19 +20,12 @@ void tw_channel_free(struct tw_channel *channel) {
     tw_buf_deinit(&channel->carried);
     tw_quarantine_deinit(&channel->quarantine);
     tw_audience_deinit(&channel->audience);
-    tw_free(channel->params);
     tw_name_unref(&channel->name);
     tw_free(channel);
 }
 
 bool tw_channel_bind(struct tw_channel *channel, const struct tw_generation *generation) {
-    struct tw_param params[TW_MAX_PARAMS];
-    size_t count = 0;
-    channel->definition = tw_generation_match(generation, channel->name->text, params, &count);
-    tw_free(channel->params);
-    channel->params =
-        count ? (struct tw_param *)(void *)tw_memdup(params, count * sizeof *params) : NULL;
-    channel->param_count = count;
+    channel->definition = tw_generation_match(generation, channel->name->text);
     if (channel->definition) tw_audience_bind(&channel->audience, channel->definition);
     return channel->definition != NULL;
 }

@@ -16,9 +16,7 @@
 struct tw_channel {
     struct tw_name *name;
     const struct tw_definition *definition; /* of the hub's generation */
-    struct tw_param *params;                /* owned; values borrow from name */
-    size_t param_count;
-    void *script; /* the VM's own; see hooks.h */
+    void *script;                           /* the VM's own; see hooks.h */
     char epoch[TW_EPOCH_SIZE];
     uint64_t offset;      /* of the newest message; 0: none yet */
     uint64_t dropped;     /* by subscribers' queues, as reported by topics that are gone */

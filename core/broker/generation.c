@@ -85,35 +85,31 @@ static bool match_pattern(struct tw_str pattern, struct tw_str name, struct tw_p
         if (value.length == 0) return false;
         params[n++] = (struct tw_param){key, value};
     }
-    *count = n;
+    if (count) *count = n;
     return name.length == 0;
 }
 
 const struct tw_definition *tw_generation_match(const struct tw_generation *generation,
-                                                struct tw_str name, struct tw_param *params,
-                                                size_t *count) {
-    struct tw_param found[TW_MAX_PARAMS];
-    size_t n = 0;
+                                                struct tw_str name) {
+    struct tw_param params[TW_MAX_PARAMS];
     const struct tw_definition *match = NULL;
     for (size_t i = 0; i < generation->definition_count; i++) {
         const struct tw_definition *definition = &generation->definitions[i];
         struct tw_str text = tw_str_of(definition->name);
         if (!definition->is_pattern) {
-            if (!tw_str_eq(text, name)) continue;
+            if (tw_str_eq(text, name)) return definition;
+        } else if (!match && match_pattern(text, name, params, NULL)) {
             match = definition;
-            n = 0;
-            break;
         }
-        size_t captures = 0;
-        struct tw_param captured[TW_MAX_PARAMS];
-        if (match || !match_pattern(text, name, captured, &captures)) continue;
-        match = definition;
-        n = captures;
-        memcpy(found, captured, sizeof found);
     }
-    if (count) *count = n;
-    if (params && match) memcpy(params, found, n * sizeof *params);
     return match;
+}
+
+size_t tw_definition_params(const struct tw_definition *definition, struct tw_str name,
+                            struct tw_param params[TW_MAX_PARAMS]) {
+    size_t count = 0;
+    if (definition->is_pattern) match_pattern(tw_str_of(definition->name), name, params, &count);
+    return count;
 }
 
 /* What would have to be escaped in a path, in JSON, or in a line of the log. */

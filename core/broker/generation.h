@@ -72,15 +72,18 @@ void tw_generation_unref(struct tw_generation **generation);
 /* While it is built: notes a setting that differs. Copies. */
 void tw_generation_note(struct tw_generation *generation, const char *path, struct tw_str value);
 
+/* The definition for a channel's name: a literal one before a pattern, patterns in their order.
+ * NULL if none. Borrows. */
+const struct tw_definition *tw_generation_match(const struct tw_generation *generation,
+                                                struct tw_str name);
+
 struct tw_param {
     struct tw_str name, value; /* borrow from the definition and from the matched name */
 };
 
-/* The definition for a channel's name: a literal one before a pattern, patterns in their order.
- * NULL if none. `params` (of TW_MAX_PARAMS) and `count` may be NULL. Borrows. */
-const struct tw_definition *tw_generation_match(const struct tw_generation *generation,
-                                                struct tw_str name, struct tw_param *params,
-                                                size_t *count);
+/* What the definition's name captures of a channel's, which it matches; returns how many. */
+size_t tw_definition_params(const struct tw_definition *definition, struct tw_str name,
+                            struct tw_param params[TW_MAX_PARAMS]);
 /* Is `name` fit for a channel: 1 to 200 bytes of UTF-8 without spaces, control characters and any
  * of / ? # % " \ ? So it stands in a path, in JSON and in a line of the log as it is. */
 bool tw_channel_name_is_valid(struct tw_str name);

@@ -23,7 +23,7 @@ static struct tw_channel *make(struct tw_hub *hub, struct tw_name *name) {
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
     if (channel) return channel;
     if (!tw_channel_name_is_valid(name->text)) return NULL;
-    if (!tw_generation_match(hub->generation, name->text, NULL, NULL)) return NULL;
+    if (!tw_generation_match(hub->generation, name->text)) return NULL;
     channel = tw_channel_new(name, hub->hubs->workers, &hub->rand);
     tw_channel_bind(channel, hub->generation);
     tw_map_add(&hub->channels, name->hash, channel);

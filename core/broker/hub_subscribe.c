@@ -115,7 +115,7 @@ static void join_topic(struct tw_hub *hub, struct tw_sub *sub, const char *epoch
     struct tw_topic *topic = tw_hub_find_topic(hub, sub->name);
     if (!topic) {
         const struct tw_definition *definition =
-            tw_generation_match(hub->generation, sub->name->text, NULL, NULL);
+            tw_generation_match(hub->generation, sub->name->text);
         topic = tw_topic_new(sub->name,
                              definition ? definition->queue : hub->generation->settings.queue);
         tw_map_add(&hub->topics, topic->name->hash, topic);

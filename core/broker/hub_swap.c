@@ -61,7 +61,7 @@ static void apply_queues(struct tw_hub *hub) {
     struct tw_topic *topic;
     while ((topic = tw_map_next(&hub->topics, &at))) {
         const struct tw_definition *definition =
-            tw_generation_match(hub->generation, topic->name->text, NULL, NULL);
+            tw_generation_match(hub->generation, topic->name->text);
         if (definition) topic->queue = definition->queue;
     }
 }

@@ -41,12 +41,6 @@ static int wrong_result(lua_State *L, const struct tw_call *call, int index, con
 
 /* --- a channel's state: open, close --- */
 
-static int new_state_body(lua_State *L, struct tw_call *call) {
-    lua_newtable(L);
-    tw_lua_channel_set_state(L, call->channel);
-    return 0;
-}
-
 static int drop_state_body(lua_State *L, struct tw_call *call) {
     tw_lua_channel_drop_state(L, call->channel);
     return 0;
@@ -59,19 +53,19 @@ static int init_body(lua_State *L, struct tw_call *call) {
     return 0;
 }
 
-/* Without the memory for even an empty table the state is made when it is first used. */
-static void reset_state(struct tw_vm *vm, struct tw_channel *channel) {
+static void drop_state(struct tw_vm *vm, struct tw_channel *channel) {
     struct tw_failure failure;
     struct tw_call call = {
-        .hook = TW_HOOK_STATE, .body = new_state_body, .channel = channel, .failure = &failure};
+        .hook = TW_HOOK_STATE, .body = drop_state_body, .channel = channel, .failure = &failure};
     tw_call_run(vm, &call);
+    channel->script = NULL;
 }
 
 int tw_script_open(void *data, struct tw_channel *channel, struct tw_effects *effects,
                    struct tw_failure *failure) {
     struct tw_vm *vm = (struct tw_vm *)data;
-    channel->script = NULL;
-    reset_state(vm, channel);
+    unsigned incarnation = vm->incarnation;
+    tw_lua_channel_begin_state(channel);
     if (vm->definitions[channel->definition->index].is_init_deadly) return 0;
     if (channel->lacks_init || !has_function(vm, channel, TW_HOOK_INIT)) return 0;
     struct tw_call call = {.hook = TW_HOOK_INIT,
@@ -80,17 +74,15 @@ int tw_script_open(void *data, struct tw_channel *channel, struct tw_effects *ef
                            .effects = effects,
                            .failure = failure};
     int status = tw_call_run(vm, &call);
-    if (status != 0) reset_state(vm, channel); /* whatever init had done so far */
+    if (status == 0) return 0;
+    if (vm->incarnation == incarnation) drop_state(vm, channel); /* what init had done so far */
+    tw_lua_channel_begin_state(channel);
     return status;
 }
 
 static void script_close(void *data, struct tw_channel *channel) {
-    struct tw_failure failure;
-    struct tw_call call = {
-        .hook = TW_HOOK_STATE, .body = drop_state_body, .channel = channel, .failure = &failure};
     tw_timers_drop_channel((struct tw_vm *)data, channel);
-    tw_call_run((struct tw_vm *)data, &call);
-    channel->script = NULL;
+    drop_state((struct tw_vm *)data, channel);
 }
 
 /* --- authorize --- */

@@ -29,10 +29,12 @@ static void get_name(lua_State *L, void *object) {
 
 static void get_params(lua_State *L, void *object) {
     const struct tw_channel *channel = of(object);
-    lua_createtable(L, 0, (int)channel->param_count);
-    for (size_t i = 0; i < channel->param_count; i++) {
-        push_str(L, channel->params[i].name);
-        push_str(L, channel->params[i].value);
+    struct tw_param params[TW_MAX_PARAMS];
+    size_t count = tw_definition_params(channel->definition, channel->name->text, params);
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        push_str(L, params[i].name);
+        push_str(L, params[i].value);
         lua_rawset(L, -3);
     }
 }
@@ -77,8 +79,12 @@ void tw_lua_channel_push(lua_State *L, struct tw_channel *channel) {
     self->channel = channel;
 }
 
+static bool has_state(const struct tw_channel *channel) {
+    return state_of(channel) > 0; /* not NULL, not LUA_NOREF */
+}
+
 void tw_lua_channel_push_state(lua_State *L, struct tw_channel *channel) {
-    if (!channel->script) {
+    if (!has_state(channel)) {
         lua_newtable(L);
         tw_lua_channel_set_state(L, channel);
     }
@@ -86,14 +92,18 @@ void tw_lua_channel_push_state(lua_State *L, struct tw_channel *channel) {
 }
 
 void tw_lua_channel_set_state(lua_State *L, struct tw_channel *channel) {
-    if (channel->script) {
+    if (has_state(channel)) {
         lua_rawseti(L, LUA_REGISTRYINDEX, state_of(channel));
     } else {
         channel->script = (void *)(intptr_t)tw_vm_keep(L);
     }
 }
 
+void tw_lua_channel_begin_state(struct tw_channel *channel) {
+    channel->script = (void *)(intptr_t)LUA_NOREF;
+}
+
 void tw_lua_channel_drop_state(lua_State *L, struct tw_channel *channel) {
-    if (channel->script) luaL_unref(L, LUA_REGISTRYINDEX, state_of(channel));
+    if (has_state(channel)) luaL_unref(L, LUA_REGISTRYINDEX, state_of(channel));
     channel->script = NULL;
 }

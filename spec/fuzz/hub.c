@@ -70,7 +70,7 @@ static void publish(struct player *player, struct fuzz_input *input) {
 static void note_conflating(void) {
     for (unsigned i = 0; i < CHANNELS; i++) {
         const struct tw_definition *definition =
-            tw_generation_match(world.generation, tw_str_of(fuzz_channels[i]), NULL, NULL);
+            tw_generation_match(world.generation, tw_str_of(fuzz_channels[i]));
         if (definition && definition->queue.overflow == TW_CONFLATE) conflates[i] = true;
     }
 }

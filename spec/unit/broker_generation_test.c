@@ -25,11 +25,9 @@ static struct tw_generation *generation_of(const char *const *names) {
 static const char *match(const struct tw_generation *generation, const char *name) {
     static char out[512];
     struct tw_param params[TW_MAX_PARAMS];
-    size_t count = 99;
-    const struct tw_definition *definition =
-        tw_generation_match(generation, tw_str_of(name), params, &count);
-    assert_ptr_equal(tw_generation_match(generation, tw_str_of(name), NULL, NULL), definition);
+    const struct tw_definition *definition = tw_generation_match(generation, tw_str_of(name));
     if (!definition) return "none";
+    size_t count = tw_definition_params(definition, tw_str_of(name), params);
     int length = snprintf(out, sizeof out, "%zu", definition->index);
     for (size_t i = 0; i < count; i++)
         length += snprintf(out + length, sizeof out - (size_t)length, " %.*s=%.*s",

@@ -384,18 +384,35 @@ static void init_makes_a_new_state(void **state) {
     (void)state;
     struct stage stage;
     stage_init(&stage, "return { init = function(c) c.state.n = 1 c:publish(1)\n"
-                       "  if c.params.fail then error('no') end end,\n"
+                       "  if c.offset > 0 then error('no') end end,\n"
                        "  transform = function(m, c) m.data = c.state return m end }");
     assert_int_equal(stage_open(&stage), 0);
     assert_int_equal(stage.effects.count, 1);
     assert_int_equal(transformed(&stage, "1", "{\"n\":1}"), 0);
-    struct tw_param fail = {TW_STR("fail"), TW_STR("1")};
-    stage.channel->params = (struct tw_param *)(void *)tw_memdup(&fail, sizeof fail);
-    stage.channel->param_count = 1;
+    stage.channel->offset = 1;
     assert_int_equal(stage_open(&stage), TW_ESCRIPT);
     assert_string_equal(stage.failure.hook, "init");
     assert_int_equal(stage.effects.count, 1);
     assert_int_equal(transformed(&stage, "1", "{}"), 0); /* empty, but there */
+    stage_deinit(&stage);
+}
+
+static void a_state_that_nobody_looked_at_is_carried_and_takes_no_memory(void **state) {
+    (void)state;
+    struct stage stage;
+    stage_init(&stage, "return {\n"
+                       "  migrate = function(old, n) return { from = n, first = next(old) } end,\n"
+                       "  transform = function(m, c) m.data = c.state return m end }");
+    size_t before = tw_vm_memory(stage.vm);
+    assert_int_equal(stage_open(&stage), 0);
+    assert_int_equal(tw_vm_memory(stage.vm), before);
+    assert_int_equal(tw_script_hooks.save(stage.vm, stage.channel, &stage.failure), 0);
+    assert_true(stage.channel->carried.length > 0); /* else init would run, and not migrate */
+    stage.channel->carried_from = 7;
+    assert_int_equal(tw_script_hooks.carry(stage.vm, stage.channel, &stage.effects, &stage.failure),
+                     0);
+    tw_buf_deinit(&stage.channel->carried);
+    assert_int_equal(transformed(&stage, "1", "{\"from\":7}"), 0);
     stage_deinit(&stage);
 }
 
@@ -501,6 +518,7 @@ int main(void) {
         SCRIPT_TEST(events_see_client_and_channel_and_have_effects),
         SCRIPT_TEST(objects_die_with_their_handler),
         SCRIPT_TEST(init_makes_a_new_state),
+        SCRIPT_TEST(a_state_that_nobody_looked_at_is_carried_and_takes_no_memory),
         SCRIPT_TEST(effects_are_bounded),
         SCRIPT_TEST(each_allocation_may_fail),
         SCRIPT_TEST(hot_loops_run_with_and_without_the_compiler),
