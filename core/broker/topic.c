@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { KEEP_PARCELS = 256 };
+enum { FIRST_PARCELS = 4, KEEP_PARCELS = 256 };
 
 struct tw_topic *tw_topic_new(struct tw_name *name, struct tw_queue_settings queue) {
     struct tw_topic *topic = TW_NEW(struct tw_topic);
@@ -31,7 +31,7 @@ void tw_topic_free(struct tw_topic *topic) {
 
 void tw_topic_add(struct tw_topic *topic, struct tw_sub *sub) {
     if (topic->count == topic->capacity) {
-        topic->capacity = topic->capacity ? topic->capacity * 2 : 4;
+        topic->capacity = topic->capacity ? topic->capacity + topic->capacity / 2 : 4;
         topic->subs = tw_realloc(topic->subs, topic->capacity * sizeof(struct tw_sub *));
     }
     sub->topic = topic;
@@ -66,7 +66,7 @@ bool tw_topic_has_room(const struct tw_topic *topic, size_t frame) {
 void tw_topic_add_message(struct tw_topic *topic, struct tw_message *message) {
     struct tw_batch *batch = &topic->batch;
     if (batch->count == batch->capacity) {
-        batch->capacity = batch->capacity ? batch->capacity * 2 : 4;
+        batch->capacity = batch->capacity ? batch->capacity * 2 : FIRST_PARCELS;
         batch->parcels = tw_realloc(batch->parcels, batch->capacity * sizeof(struct tw_parcel *));
     }
     batch->parcels[batch->count++] = tw_parcel_new(message);
@@ -94,7 +94,9 @@ void tw_topic_end_part(struct tw_topic *topic) {
     memmove(batch->parcels, batch->parcels + batch->part,
             batch->count * sizeof(struct tw_parcel *));
     batch->part = batch->part_bytes = batch->served = 0;
-    if (batch->count > 0 || batch->capacity <= KEEP_PARCELS) return;
+    /* Busy topics are few, and keep theirs; there may be many of the others. */
+    bool is_kept = batch->capacity > FIRST_PARCELS && batch->capacity <= KEEP_PARCELS;
+    if (batch->count > 0 || is_kept) return;
     tw_free(batch->parcels);
     batch->parcels = NULL;
     batch->capacity = 0;
