@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "proto/handshake.h"
 #include "proto/raw.h"
 
 #define MAILBOX_BOUND 8192
@@ -306,6 +307,7 @@ static void serve(struct tw_server *server) {
     tw_log_set_generation(server->generation->number);
     server->started_ms = uv_now(&tw_server_control(server)->loop);
     open_control(server);
+    tw_handshake_prepare();
     atomic_store(&server->is_started, true);
     for (unsigned i = 0; i < server->hubs.workers; i++)
         TW_REQUIRE(uv_thread_create(&server->workers[i].thread, run_worker, &server->workers[i]) ==

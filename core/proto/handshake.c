@@ -32,6 +32,11 @@ static bool host_matches(struct tw_str host, struct tw_str pattern);
 static struct tw_str cut_last(struct tw_str *list);
 static bool is_trusted(const struct tw_ip *ip, const struct tw_cidr *trusted, size_t count);
 
+void tw_handshake_prepare(void) {
+    char key[29];
+    tw_handshake_key(TW_STR(""), key);
+}
+
 bool tw_handshake_is_wanted(const struct tw_http_request *request) {
     return tw_http_header_lists(request, "upgrade", "websocket");
 }

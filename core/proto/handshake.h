@@ -4,6 +4,9 @@
 
 #include "proto/http.h"
 
+/* Has OpenSSL read its settings and load its algorithms now, for milliseconds, instead of in the
+ * first handshake. */
+void tw_handshake_prepare(void);
 /* Is this a WebSocket handshake at all (an Upgrade that lists "websocket")? */
 bool tw_handshake_is_wanted(const struct tw_http_request *request);
 /* Checks 4.2.1 point by point: 0, or 400 or 426 (version; answer with "Sec-WebSocket-Version: 13"
