@@ -7,14 +7,18 @@
 #include "base/status.h"
 #include "net/stream.h"
 
+/* Its session lies behind it. */
 struct tw_conn {
     struct tw_stream stream;
     struct tw_list node; /* of worker->conns */
-    struct tw_session *session;
 };
 
 static struct tw_conn *conn_of(struct tw_stream *stream) {
     return TW_CONTAINER(stream, struct tw_conn, stream);
+}
+
+static struct tw_session *session_of(struct tw_conn *conn) {
+    return (struct tw_session *)(void *)(conn + 1);
 }
 
 static struct tw_worker *worker_of(const struct tw_conn *conn) {
@@ -31,7 +35,7 @@ static void set_now(const struct tw_conn *conn) {
 static bool is_held(struct tw_stream *stream) {
     struct tw_conn *conn = conn_of(stream);
     set_now(conn);
-    return tw_session_is_http(conn->session) && tw_hub_is_late(&worker_of(conn)->hub);
+    return tw_session_is_http(session_of(conn)) && tw_hub_is_late(&worker_of(conn)->hub);
 }
 
 static bool is_late(struct tw_poller *poller) {
@@ -41,29 +45,29 @@ static bool is_late(struct tw_poller *poller) {
 static void on_read(struct tw_stream *stream, const void *bytes, size_t length) {
     struct tw_conn *conn = conn_of(stream);
     set_now(conn);
-    tw_session_on_read(conn->session, bytes, length);
+    tw_session_on_read(session_of(conn), bytes, length);
 }
 
 static void on_eof(struct tw_stream *stream) {
     set_now(conn_of(stream));
-    tw_session_on_eof(conn_of(stream)->session);
+    tw_session_on_eof(session_of(conn_of(stream)));
 }
 
 static void on_writable(struct tw_stream *stream) {
     set_now(conn_of(stream));
-    tw_session_on_writable(conn_of(stream)->session);
+    tw_session_on_writable(session_of(conn_of(stream)));
 }
 
 static void on_error(struct tw_stream *stream, int status) {
     tw_log(TW_LOG_DEBUG, "conn", "broken error=\"%s\"", tw_strerror(status));
-    tw_session_abort(conn_of(stream)->session);
+    tw_session_abort(session_of(conn_of(stream)));
 }
 
 static void on_closed(struct tw_stream *stream) {
     struct tw_conn *conn = conn_of(stream);
     struct tw_worker *worker = worker_of(conn);
     set_now(conn);
-    tw_session_free(conn->session);
+    tw_session_deinit(session_of(conn));
     tw_list_remove(&conn->node);
     tw_free(conn);
     tw_worker_on_conn_closed(worker);
@@ -105,7 +109,7 @@ const struct tw_transport_ops tw_conn_transport = {
 void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *peer) {
     int buffer = (int)worker->hub.generation->settings.socket_buffer;
     struct tw_ip ip = tw_ip_of_sockaddr(peer);
-    struct tw_conn *conn = TW_NEW(struct tw_conn);
+    struct tw_conn *conn = tw_alloc(sizeof *conn + tw_session_size());
     if (buffer != worker->send_buffer || peer->sa_family == AF_UNIX)
         tw_listener_bound_sends(fd, buffer);
     int status = tw_stream_open(&conn->stream, &worker->poller, fd);
@@ -115,7 +119,7 @@ void tw_conn_accept(struct tw_worker *worker, int fd, const struct sockaddr *pee
         return;
     }
     set_now(conn);
-    conn->session = tw_session_new(&worker->sessions, conn, &ip);
+    tw_session_init(session_of(conn), &worker->sessions, conn, &ip);
     tw_list_append(&worker->conns, &conn->node);
     worker->conn_count++;
 }
@@ -130,13 +134,13 @@ static void for_all(struct tw_worker *worker, void (*act)(struct tw_conn *conn))
 }
 
 static void abort_one(struct tw_conn *conn) {
-    tw_session_abort(conn->session);
+    tw_session_abort(session_of(conn));
 }
 
 /* A request that has come but was not read yet gets its answer. */
 static void end_if_idle(struct tw_conn *conn) {
-    if (tw_session_is_idle(conn->session)) tw_stream_read_now(&conn->stream);
-    if (tw_session_is_idle(conn->session)) tw_session_abort(conn->session);
+    if (tw_session_is_idle(session_of(conn))) tw_stream_read_now(&conn->stream);
+    if (tw_session_is_idle(session_of(conn))) tw_session_abort(session_of(conn));
 }
 
 void tw_conn_abort_all(struct tw_worker *worker) {

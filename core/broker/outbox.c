@@ -12,6 +12,8 @@
 #include "base/status.h"
 #include "broker/topic.h"
 
+enum { LEAST_CONTROL = 16 }; /* bytes beyond the first frame */
+
 struct tw_parcel *tw_parcel_new(struct tw_message *message) {
     struct tw_parcel *parcel = TW_NEW(struct tw_parcel);
     parcel->message = tw_message_ref(message);
@@ -91,7 +93,7 @@ static void drop_entries(struct tw_outbox *outbox, const struct tw_sub *sub) {
 void tw_outbox_deinit(struct tw_outbox *outbox) {
     outbox->sent = 0;
     drop_entries(outbox, NULL);
-    tw_buf_deinit(&outbox->control);
+    tw_free(outbox->control);
     tw_free(outbox->final);
     tw_free(outbox->ring);
     tw_outbox_init(outbox);
@@ -99,8 +101,19 @@ void tw_outbox_deinit(struct tw_outbox *outbox) {
 
 int tw_outbox_try_control(struct tw_outbox *outbox, const void *bytes, size_t length) {
     if (outbox->final) return TW_ECLOSED;
-    if (outbox->control.length + length > TW_OUTBOX_MAX_CONTROL) return TW_EFULL;
-    return tw_buf_try_append(&outbox->control, bytes, length);
+    struct tw_control *control = outbox->control;
+    uint32_t before = control ? control->length : 0, capacity = control ? control->capacity : 0;
+    if (before + length > TW_OUTBOX_MAX_CONTROL) return TW_EFULL;
+    if (before + length > capacity) {
+        capacity = 2 * capacity + LEAST_CONTROL + (uint32_t)length;
+        control = tw_try_realloc(control, sizeof *control + capacity);
+        if (!control) return -ENOMEM;
+        outbox->control = control;
+        control->capacity = capacity;
+    }
+    memcpy(control->bytes + before, bytes, length);
+    control->length = before + (uint32_t)length;
+    return 0;
 }
 
 bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub, size_t frame,
@@ -351,8 +364,8 @@ int tw_outbox_gather(const struct tw_outbox *outbox, struct iovec *spans, int ma
         struct tw_str frame = tw_message_frame(entry_at(outbox, i++)->parcel->message);
         n = add_span(spans, n, frame.data + outbox->sent, frame.length - outbox->sent);
     }
-    if (outbox->control.length > 0 && n < max)
-        n = add_span(spans, n, outbox->control.data, outbox->control.length);
+    if (outbox->control && n < max)
+        n = add_span(spans, n, outbox->control->bytes, outbox->control->length);
     for (; i < outbox->count && n < max; i++) {
         if (!entry_at(outbox, i)->parcel) continue;
         struct tw_str frame = tw_message_frame(entry_at(outbox, i)->parcel->message);
@@ -380,13 +393,25 @@ static size_t consume_frame(struct tw_outbox *outbox, size_t written) {
     return rest;
 }
 
+/* The same of the control lane, which is not empty. */
+static size_t consume_control(struct tw_outbox *outbox, size_t written) {
+    struct tw_control *control = outbox->control;
+    if (written < control->length) {
+        control->length -= (uint32_t)written;
+        memmove(control->bytes, control->bytes + written, control->length);
+        return written;
+    }
+    size_t gone = control->length;
+    tw_free(control); /* idle: no heap */
+    outbox->control = NULL;
+    return gone;
+}
+
 void tw_outbox_consume(struct tw_outbox *outbox, size_t written) {
     while (written > 0) {
         size_t gone;
-        if (outbox->sent == 0 && outbox->control.length > 0) {
-            gone = written < outbox->control.length ? written : outbox->control.length;
-            tw_buf_consume(&outbox->control, gone);
-            if (outbox->control.length == 0) tw_buf_deinit(&outbox->control); /* idle: no heap */
+        if (outbox->sent == 0 && outbox->control) {
+            gone = consume_control(outbox, written);
         } else if (outbox->count > 0) {
             gone = consume_frame(outbox, written);
         } else {
@@ -398,12 +423,10 @@ void tw_outbox_consume(struct tw_outbox *outbox, size_t written) {
 }
 
 bool tw_outbox_is_empty(const struct tw_outbox *outbox) {
-    return outbox->count == 0 && outbox->control.length == 0 &&
-           outbox->final_sent == outbox->final_length;
+    return outbox->count == 0 && !outbox->control && outbox->final_sent == outbox->final_length;
 }
 
 void tw_outbox_shrink(struct tw_outbox *outbox) {
-    if (outbox->control.length == 0) tw_buf_deinit(&outbox->control);
     if (outbox->count > 0) return;
     tw_free(outbox->ring);
     outbox->ring = NULL;

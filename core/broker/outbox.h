@@ -13,7 +13,6 @@
 
 #include <sys/uio.h>
 
-#include "base/buf.h"
 #include "broker/message.h"
 #include "broker/settings.h"
 
@@ -36,15 +35,21 @@ struct tw_entry {
 #define TW_OUTBOX_LEAST 4           /* entries; a power of two */
 #define TW_OUTBOX_MAX_CONTROL 16384 /* bytes; more is a peer that pings and does not read */
 
-struct tw_outbox {
+/* The control lane. */
+struct tw_control {
+    uint32_t length, capacity;
+    char bytes[];
+};
+
+struct tw_outbox {                  /* there are many of these: 56 bytes */
     struct tw_entry *ring;          /* owned; NULL: none yet */
     uint32_t head, count, capacity; /* entries, dropped ones included; capacity a power of two */
     uint32_t dead;                  /* of these, dropped ones */
     uint32_t sent;  /* bytes of the first entry's frame already written; its sub is NULL then */
     uint32_t bytes; /* of the frames in the data lane */
     uint8_t final_length, final_sent;
-    bool is_over; /* something was appended past its bounds */
-    struct tw_buf control;
+    bool is_over;               /* something was appended past its bounds */
+    struct tw_control *control; /* owned; NULL: nothing in that lane */
     char *final; /* owned: the close frame, written when all else is; nothing more comes then */
 };
 

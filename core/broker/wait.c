@@ -18,7 +18,7 @@ void tw_wait_start(struct tw_waits *waits, struct tw_wait *wait, enum tw_wait_ki
                    uint64_t now_ms) {
     tw_list_remove(&wait->node);
     wait->kind = kind;
-    wait->since_ms = now_ms;
+    wait->since_ms = now_ms & 0xffffffffffffff;
     tw_list_append(&waits->lists[kind], &wait->node);
 }
 

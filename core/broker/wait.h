@@ -19,10 +19,10 @@ enum tw_wait_kind {
     TW_WAIT_KINDS
 };
 
-struct tw_wait {
+struct tw_wait { /* there are many of these: 24 bytes */
     struct tw_list node;
-    uint64_t since_ms;
-    enum tw_wait_kind kind;
+    uint64_t since_ms : 56;
+    enum tw_wait_kind kind : 8;
 };
 
 struct tw_waits {

@@ -38,6 +38,7 @@ static void reap(struct tw_poller *poller) {
     struct tw_stream *stream;
     while ((stream = poller->closed)) {
         poller->closed = stream->next_closed;
+        stream->poller = poller;
         poller->ops->on_closed(stream);
     }
 }

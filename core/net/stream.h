@@ -12,8 +12,10 @@
 #include "net/poller.h"
 
 struct tw_stream {
-    struct tw_poller *poller;
-    struct tw_stream *next_closed; /* of the poller */
+    union {
+        struct tw_poller *poller;
+        struct tw_stream *next_closed; /* of the poller: while it is closing, before on_closed */
+    };
     int fd;
     uint8_t wanted;  /* TW_READABLE, TW_WRITABLE */
     uint8_t watched; /* what the poller reports; more than `wanted` until it does */

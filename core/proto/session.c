@@ -36,9 +36,19 @@ void tw_session_set_state(struct tw_session *session, enum tw_session_state to) 
     session->state = to;
 }
 
+size_t tw_session_size(void) {
+    return sizeof(struct tw_session);
+}
+
 struct tw_session *tw_session_new(const struct tw_session_config *config, void *transport,
                                   const struct tw_ip *ip) {
     struct tw_session *session = TW_NEW(struct tw_session);
+    tw_session_init(session, config, transport, ip);
+    return session;
+}
+
+void tw_session_init(struct tw_session *session, const struct tw_session_config *config,
+                     void *transport, const struct tw_ip *ip) {
     session->config = config;
     session->transport = transport;
     tw_client_init(&session->client, config->hub, &tw_session_client_ops);
@@ -49,7 +59,6 @@ struct tw_session *tw_session_new(const struct tw_session_config *config, void *
         (struct tw_http_limits){limits->header_size, config->service->body_size});
     tw_wait_start(&config->hub->waits, &session->client.wait, TW_WAIT_HANDSHAKE,
                   config->hub->now_ms);
-    return session;
 }
 
 void tw_session_give_place_back(struct tw_session *session) {
@@ -64,7 +73,7 @@ static void free_input(struct tw_buf *input) {
     tw_free(input);
 }
 
-void tw_session_free(struct tw_session *session) {
+void tw_session_deinit(struct tw_session *session) {
     TW_CHECK(session->state == TW_SESSION_DONE);
     tw_hub_leave(hub_of(session), &session->client);
     tw_session_give_place_back(session);
@@ -73,6 +82,10 @@ void tw_session_free(struct tw_session *session) {
     tw_name_unref(&session->channel);
     free_input(session->input);
     tw_client_deinit(&session->client);
+}
+
+void tw_session_free(struct tw_session *session) {
+    tw_session_deinit(session);
     tw_free(session);
 }
 

@@ -53,6 +53,10 @@ struct tw_session_config {
 /* `config` outlives the session. `ip`: of the peer. Owned by the caller. */
 struct tw_session *tw_session_new(const struct tw_session_config *config, void *transport,
                                   const struct tw_ip *ip);
+/* The same in memory of the caller's, zeroed, which has room for tw_session_size() bytes. */
+void tw_session_init(struct tw_session *session, const struct tw_session_config *config,
+                     void *transport, const struct tw_ip *ip);
+size_t tw_session_size(void);
 /* Breaks the connection off, at once; transport->close is called. Idempotent. */
 void tw_session_abort(struct tw_session *session);
 /* Is it an HTTP connection that waits for a request, of which no byte is here? */
@@ -61,7 +65,8 @@ bool tw_session_is_idle(const struct tw_session *session);
 bool tw_session_is_http(const struct tw_session *session);
 /* After transport->close was called. Gives back its place, leaves the hub. Not from within the hub
  * or the session. */
-void tw_session_free(struct tw_session *session);
+void tw_session_deinit(struct tw_session *session);
+void tw_session_free(struct tw_session *session); /* the same, of one that tw_session_new made */
 
 /* Bytes have come (borrowed for the call). */
 void tw_session_on_read(struct tw_session *session, const void *bytes, size_t length);
