@@ -109,7 +109,7 @@ struct tw_bench {
     uint64_t connects, connect_failures, closed;
     double connect_s;
     struct tw_bench_usage connect_usage; /* the server's */
-    int64_t pss_before, pss_connected, pss_touched;
+    int64_t memory_before, memory_connected, memory_touched;
     struct tw_bench_phase phases[TW_BENCH_MAX_PHASES];
     unsigned phase_count;
     bool is_connecting, is_churning; /* what it means when a client is lost */

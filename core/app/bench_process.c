@@ -48,12 +48,13 @@ int tw_bench_process_usage(pid_t pid, struct tw_bench_usage *usage) {
     return 0;
 }
 
-int64_t tw_bench_process_pss(pid_t pid) {
+int64_t tw_bench_process_memory(pid_t pid) {
     char text[4096];
     int status = read_file(pid, "smaps_rollup", text, sizeof text);
     if (status != 0) return status;
-    const char *line = strstr(text, "\nPss:");
-    return line ? strtoll(line + 5, NULL, 10) * 1024 : TW_EPARSE;
+    const char *line = strstr(text, "\nPss_Anon:");
+    if (!line) line = strstr(text, "\nPss:"); /* an old kernel */
+    return line ? strtoll(strchr(line, ':') + 1, NULL, 10) * 1024 : TW_EPARSE;
 }
 
 int64_t tw_bench_process_rss(pid_t pid) {

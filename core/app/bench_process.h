@@ -12,9 +12,10 @@ struct tw_bench_usage {
 
 /* 0, or a negative errno (-ESRCH: no such process). */
 int tw_bench_process_usage(pid_t pid, struct tw_bench_usage *usage);
-/* Proportional set size in bytes; takes the process's time, so not while it is measured. A negative
- * errno if it must not be read. */
-int64_t tw_bench_process_pss(pid_t pid);
+/* Memory of its own in bytes: its proportional set size but for pages of files. Program and
+ * libraries are shared with whoever else runs them, so what counts of them changes with that. Takes
+ * the process's time, so not while it is measured. A negative errno if it must not be read. */
+int64_t tw_bench_process_memory(pid_t pid);
 /* Resident set size in bytes, which costs nothing to ask. */
 int64_t tw_bench_process_rss(pid_t pid);
 /* Our own. */

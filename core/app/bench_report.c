@@ -114,16 +114,16 @@ static void json_connect(struct tw_buf *out, const struct tw_bench *bench) {
 
 static void json_memory(struct tw_buf *out, const struct tw_bench *bench) {
     double clients = (double)bench->client_count;
-    if (bench->pss_before < 0 || bench->pss_connected < 0) return;
+    if (bench->memory_before < 0 || bench->memory_connected < 0) return;
     tw_buf_print(out,
-                 ",\"memory\":{\"pss_before\":%lld,\"pss_connected\":%lld,"
+                 ",\"memory\":{\"before\":%lld,\"connected\":%lld,"
                  "\"bytes_per_client\":%.0f",
-                 (long long)bench->pss_before, (long long)bench->pss_connected,
-                 (double)(bench->pss_connected - bench->pss_before) / clients);
-    if (bench->pss_touched >= 0)
-        tw_buf_print(out, ",\"pss_touched\":%lld,\"bytes_per_touched_client\":%.0f",
-                     (long long)bench->pss_touched,
-                     (double)(bench->pss_touched - bench->pss_before) / clients);
+                 (long long)bench->memory_before, (long long)bench->memory_connected,
+                 (double)(bench->memory_connected - bench->memory_before) / clients);
+    if (bench->memory_touched >= 0)
+        tw_buf_print(out, ",\"touched\":%lld,\"bytes_per_touched_client\":%.0f",
+                     (long long)bench->memory_touched,
+                     (double)(bench->memory_touched - bench->memory_before) / clients);
     tw_buf_print(out, "}");
 }
 
@@ -223,13 +223,13 @@ static void table_connect(struct tw_buf *out, const struct tw_bench *bench) {
         tw_buf_print(out, ", server CPU %.1f us each", per_million(cpu, bench->connects));
     tw_buf_print(out, "\n");
     table_histogram(out, "handshake", &bench->connect_latency);
-    if (bench->pss_before >= 0 && bench->pss_connected >= 0) {
+    if (bench->memory_before >= 0 && bench->memory_connected >= 0) {
         double clients = (double)bench->client_count;
         tw_buf_print(out, LINE "%.0f bytes", "memory per client",
-                     (double)(bench->pss_connected - bench->pss_before) / clients);
-        if (bench->pss_touched >= 0)
+                     (double)(bench->memory_connected - bench->memory_before) / clients);
+        if (bench->memory_touched >= 0)
             tw_buf_print(out, ", %.0f after each has published",
-                         (double)(bench->pss_touched - bench->pss_before) / clients);
+                         (double)(bench->memory_touched - bench->memory_before) / clients);
         tw_buf_print(out, "\n");
     } else if (bench->options->pid) {
         tw_buf_print(out, LINE "unknown: /proc/%ld/smaps_rollup may not be read\n",

@@ -102,8 +102,8 @@ static struct tw_bench_usage server_usage(const struct tw_bench *bench) {
     return usage;
 }
 
-static int64_t server_pss(const struct tw_bench *bench) {
-    return bench->options->pid ? tw_bench_process_pss(bench->options->pid) : -ESRCH;
+static int64_t server_memory(const struct tw_bench *bench) {
+    return bench->options->pid ? tw_bench_process_memory(bench->options->pid) : -ESRCH;
 }
 
 static void open_posters(struct tw_bench *bench) {
@@ -118,7 +118,7 @@ static void connect_all(struct tw_bench *bench) {
     struct watch watch;
     struct tw_bench_usage before = server_usage(bench);
     uint32_t begun = 0;
-    bench->pss_before = server_pss(bench);
+    bench->memory_before = server_memory(bench);
     bench->is_connecting = true;
     open_posters(bench);
     watch_begin(&watch, bench);
@@ -136,7 +136,7 @@ static void connect_all(struct tw_bench *bench) {
     bench->is_connecting = false;
     bench->connect_s = (double)(tw_bench_clock() - watch.began_ns) / 1e9;
     bench->connect_usage = tw_bench_usage_since(server_usage(bench), before);
-    bench->pss_connected = server_pss(bench);
+    bench->memory_connected = server_memory(bench);
 }
 
 /* ---- phases ---- */
@@ -315,7 +315,7 @@ static void run_idle(struct tw_bench *bench) {
         tw_bench_publish(bench, &bench->clients[i], tw_bench_clock());
     drain(bench);
     phase_end(bench, phase, &began);
-    bench->pss_touched = server_pss(bench);
+    bench->memory_touched = server_memory(bench);
 }
 
 static void run_connect(struct tw_bench *bench) {
@@ -325,7 +325,7 @@ static void run_connect(struct tw_bench *bench) {
     struct tw_bench_phase *phase = phase_begin(bench, "connect", &began);
     uint64_t count = options->count > 0 ? options->count : UINT64_MAX, ended = 0, end_ns;
     bench->is_churning = true;
-    bench->pss_before = server_pss(bench);
+    bench->memory_before = server_memory(bench);
     watch_begin(&watch, bench);
     end_ns = watch.began_ns + ns(options->duration_s);
     while (ended < count && !bench->has_failed && bench->now_ns < end_ns) {
@@ -346,7 +346,7 @@ static void run_connect(struct tw_bench *bench) {
     phase_end(bench, phase, &began);
     bench->connect_s = phase->seconds;
     bench->connect_usage = phase->server;
-    bench->pss_connected = server_pss(bench);
+    bench->memory_connected = server_memory(bench);
     if (bench->connects == 0)
         tw_bench_fail(bench, "%s: no client could connect: %s", options->url_text,
                       bench->closing[0] ? bench->closing : "no answer");
@@ -355,7 +355,7 @@ static void run_connect(struct tw_bench *bench) {
 void tw_bench_run(struct tw_bench *bench) {
     bench->now_ns = tw_bench_clock();
     bench->is_publishing = true;
-    bench->pss_before = bench->pss_connected = bench->pss_touched = -ESRCH;
+    bench->memory_before = bench->memory_connected = bench->memory_touched = -ESRCH;
     if (bench->options->workload == TW_BENCH_CONNECT) {
         run_connect(bench);
         return;

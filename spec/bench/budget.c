@@ -10,6 +10,7 @@
  *   handshake   one more client
  *   heartbeat   1,000 idle clients: a ping, and the pong
  *   memory      prints the bytes that an idle client holds, counted over so many clients
+ *   touched     the same with ten clients on each channel, each of which has published once
  *
  *   budget APP flat ROUNDS SUBSCRIBERS CHANNELS
  *
@@ -203,13 +204,23 @@ static void flat(unsigned long rounds, unsigned long subscribers, unsigned long 
     tw_free(publishers);
 }
 
-static void count_memory(unsigned long clients) {
-    connect_one();
-    struct mallinfo2 before = mallinfo2();
-    for (unsigned long i = 0; i < clients; i++)
-        connect_one();
-    struct mallinfo2 after = mallinfo2();
-    printf("memory %.0f\n", (double)(after.uordblks - before.uordblks) / (double)clients);
+/* Without the scripts' memory, garbage and all. */
+static size_t held(void) {
+    return mallinfo2().uordblks + mallinfo2().hblkhd - tw_vm_memory(hub.vm);
+}
+
+static void count_memory(unsigned long clients, bool is_touched) {
+    static char bytes[PAYLOAD + 8];
+    size_t length = frames(bytes, 1);
+    tw_session_on_read(connect_to(clients), bytes, length);
+    turn();
+    size_t before = held();
+    for (unsigned long i = 0; i < clients; i++) {
+        struct tw_session *session = connect_to(is_touched ? i / 10 : clients);
+        if (is_touched) tw_session_on_read(session, bytes, length);
+        turn();
+    }
+    printf("memory %.0f\n", (double)(held() - before) / (double)clients);
 }
 
 int main(int argc, char **argv) {
@@ -230,11 +241,11 @@ int main(int argc, char **argv) {
             connect_one();
     } else if (strcmp(work, "heartbeat") == 0) {
         heartbeats(rounds);
-    } else if (strcmp(work, "memory") == 0) {
-        count_memory(rounds);
+    } else if (strcmp(work, "memory") == 0 || strcmp(work, "touched") == 0) {
+        count_memory(rounds, strcmp(work, "touched") == 0);
     } else {
-        fprintf(stderr, "usage: budget APP fanout1|fanout64|publish|handshake|heartbeat|memory "
-                        "ROUNDS\n       budget APP flat ROUNDS SUBSCRIBERS CHANNELS\n");
+        fprintf(stderr, "usage: budget APP fanout1|fanout64|publish|handshake|heartbeat|memory|"
+                        "touched ROUNDS\n       budget APP flat ROUNDS SUBSCRIBERS CHANNELS\n");
         return 2;
     }
     return 0;

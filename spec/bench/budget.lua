@@ -48,8 +48,12 @@ for _, count in ipairs(COUNTS) do
   local what, work, few, many, per = unpack(count)
   note(what, (instructions(work, many) - instructions(work, few)) / (many - few) / per)
 end
-note("bytes of heap per idle client, without its socket's", tonumber(
-  run(("%s %s memory 10000"):format(binary, APP)):match "memory (%d+)"))
+
+local function memory(work)
+  return tonumber(run(("%s %s %s 10000"):format(binary, APP, work)):match "memory (%d+)")
+end
+note("bytes of heap per idle client, without its socket's", memory "memory")
+note("bytes of heap per client of a channel of ten", memory "touched")
 
 local old = read()
 for _, what in ipairs(order) do

@@ -109,7 +109,7 @@ describe("tidewire bench", function()
     assert_lossless(result)
     assert.equal(60, result.messages)
     assert.equal(600, result.deliveries)
-    assert.is_true(result.memory.pss_before > 0 and result.memory.pss_touched > 0)
+    assert.is_true(result.memory.before > 0 and result.memory.touched > 0)
     assert.is_true(result.connect.server_cpu_us >= 0)
   end)
 

@@ -121,7 +121,7 @@ static void test_own_process(void **state) {
     struct tw_bench_usage usage;
     assert_int_equal(tw_bench_process_usage(getpid(), &usage), 0);
     assert_true(usage.user_s >= 0 && usage.system_s >= 0);
-    assert_true(tw_bench_process_pss(getpid()) > 100000);
+    assert_true(tw_bench_process_memory(getpid()) > 100000);
     assert_true(tw_bench_process_rss(getpid()) > 100000);
     assert_int_equal(tw_bench_process_usage(4194304, &usage), -ESRCH); /* above pid_max */
 }
