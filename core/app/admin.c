@@ -93,7 +93,7 @@ static void print_failure(struct tw_buf *json, const char *error,
 }
 
 /* With what failed last, which is the reason. */
-static void answer_quarantined(const struct tw_mail *mail) {
+static void answer_not_now(const struct tw_mail *mail) {
     struct tw_session *session = settle(mail->request);
     struct tw_buf json = {0};
     print_failure(&json, tw_strerror(mail->status), mail->failure);
@@ -105,8 +105,8 @@ static void on_answer(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_buf json = {0};
     int status = 200;
     (void)hub;
-    if (mail->status == TW_EQUARANTINED) {
-        answer_quarantined(mail);
+    if (mail->failure && mail->failure->retry_ms > 0) {
+        answer_not_now(mail);
         return;
     }
     if (mail->status == 0 || mail->status == TW_EDROPPED) {

@@ -21,6 +21,7 @@ struct part {
 struct share {
     struct tw_hub_stats counts;
     size_t memory; /* of the VM */
+    bool is_dead;  /* it */
     struct part *parts;
     size_t part_count;
     struct tw_hook_table hooks;
@@ -50,6 +51,7 @@ static void fill(struct tw_hub *hub, struct share *share) {
     const struct tw_topic *topic;
     share->counts = hub->stats;
     share->memory = tw_vm_memory(hub->vm);
+    share->is_dead = tw_vm_is_dead(hub->vm);
     tw_hook_table_add(&share->hooks, hub->vm);
     share->pauses = tw_worker_of(hub)->pauses;
     share->parts = tw_alloc((hub->channels.count + hub->topics.count + 1) * sizeof(struct part));
@@ -132,6 +134,7 @@ static void print_channels(struct tw_buf *json, struct gathering *gathering, uns
 static void print_counts(struct tw_buf *json, const struct gathering *gathering, unsigned workers) {
     struct tw_hub_stats sum = {0};
     size_t memory = 0;
+    unsigned dead = 0;
     for (unsigned w = 0; w < workers; w++) {
         const struct tw_hub_stats *counts = &gathering->shares[w].counts;
         sum.messages_in += counts->messages_in;
@@ -141,13 +144,16 @@ static void print_counts(struct tw_buf *json, const struct gathering *gathering,
         sum.hook_failures += counts->hook_failures;
         sum.too_slow += counts->too_slow;
         memory += gathering->shares[w].memory;
+        dead += gathering->shares[w].is_dead;
     }
     tw_buf_print(json,
                  "\"messages_in\":%llu,\"messages_out\":%llu,\"published\":%llu,\"refused\":%llu,"
-                 "\"hook_failures\":%llu,\"too_slow\":%llu,\"script_memory\":%zu,",
+                 "\"hook_failures\":%llu,\"too_slow\":%llu,\"script_memory\":%zu,"
+                 "\"dead_vms\":%u,",
                  (unsigned long long)sum.messages_in, (unsigned long long)sum.messages_out,
                  (unsigned long long)sum.published, (unsigned long long)sum.refused,
-                 (unsigned long long)sum.hook_failures, (unsigned long long)sum.too_slow, memory);
+                 (unsigned long long)sum.hook_failures, (unsigned long long)sum.too_slow, memory,
+                 dead);
 }
 
 /* One of each worker, the control worker last. */

@@ -24,7 +24,8 @@
     X(TW_EUSAGE, -10016, "wrong usage")                                                            \
     X(TW_EQUARANTINED, -10017, "quarantined: the channel's hooks keep failing")                    \
     X(TW_ENOGENERATION, -10018, "there is no generation to go back to")                            \
-    X(TW_EADMINKEY, -10019, "the admin listener needs a key")
+    X(TW_EADMINKEY, -10019, "the admin listener needs a key")                                      \
+    X(TW_EUNLOADED, -10020, "the scripts of this worker were killed and do not load again")
 
 enum tw_status {
     TW_OK = 0,

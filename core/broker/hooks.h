@@ -3,7 +3,8 @@
  * Every function runs on the hub's thread and may take up to the script deadline. It changes
  * nothing of the hub: what a script asks for is put into `effects` (never NULL where it is a
  * parameter), which the caller applies if the result is 0 or TW_EDROPPED and forgets otherwise.
- * A failing script gives TW_ESCRIPT, is logged by the implementation, and fills `failure`. */
+ * A failing script gives TW_ESCRIPT, is logged by the implementation, and fills `failure`. So does
+ * TW_EUNLOADED, which any of them may give: the VM is dead and cannot be built anew now. */
 #ifndef TW_BROKER_HOOKS_H
 #define TW_BROKER_HOOKS_H
 
@@ -20,7 +21,7 @@ struct tw_failure {
     char script[120];  /* "channels/market.lua", relative to the app */
     int line;          /* 0: not known */
     char message[400]; /* the error, or the reason of a refusal */
-    uint64_t retry_ms; /* TW_EQUARANTINED: after this it may be tried again; else 0 */
+    uint64_t retry_ms; /* TW_EQUARANTINED, TW_EUNLOADED: after this it may be tried again; else 0 */
 };
 
 struct tw_pair {
@@ -48,8 +49,8 @@ struct tw_auth {
 struct tw_hooks {
     /* How often the VM was thrown away and built anew, because a handler could not be stopped. When
      * it has changed, every channel's script side is gone: set channel->script to NULL and open it.
-     */
-    unsigned (*incarnation)(const void *vm);
+     * If it could not be built then, this tries it again, now and then. */
+    unsigned (*incarnation)(void *vm);
     /* 0: let in; TW_EREFUSED: out->reason; TW_ESCRIPT. Without auth.lua: 0, no user. */
     int (*auth)(void *vm, const struct tw_auth_request *request, struct tw_auth *out,
                 struct tw_failure *failure);

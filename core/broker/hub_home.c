@@ -42,7 +42,7 @@ static void complete(struct tw_hub *hub, struct tw_channel *channel, unsigned de
     bool is_carried = channel->carried.length > 0;
     int status =
         (is_carried ? hooks->carry : hooks->open)(hub->vm, channel, &hub->effects, &failure);
-    tw_buf_deinit(&channel->carried);
+    if (status != TW_EUNLOADED) tw_buf_deinit(&channel->carried);
     if (status != 0) tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
     tw_hub_settle(hub, status, depth);
 }
@@ -69,7 +69,11 @@ void tw_hub_complete_channels(struct tw_hub *hub) {
 void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel, void *old_vm,
                          unsigned old_number) {
     struct tw_failure failure = {0};
-    if (channel->lacks_state) return; /* what is carried already, is still */
+    if (channel->lacks_state) return;  /* what is carried already, is still */
+    if (channel->carried.length > 0) { /* its VM died before it was migrated */
+        lack_state(hub, channel);
+        return;
+    }
     int status = hub->hubs->hooks->save(old_vm, channel, &failure);
     if (status != 0) {
         tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);

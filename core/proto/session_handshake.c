@@ -191,6 +191,7 @@ static int identify(struct tw_session *session, const struct tw_ip *ip, struct r
             status = -ENOMEM;
     }
     if (status == -ENOMEM) *out = (struct refusal){503, "out of memory", 5, NULL};
+    if (status == TW_EUNLOADED) *out = (struct refusal){503, tw_strerror(status), 1, NULL};
     tw_auth_deinit(&auth);
     return status;
 }
@@ -241,7 +242,7 @@ void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
         tw_session_refuse_handshake(session, 1001, "the server is going away");
     } else if (answer->status == TW_ENOCHANNEL) {
         refuse(session, &(struct refusal){404, "no such channel", 0, NULL});
-    } else if (answer->status == TW_EQUARANTINED) {
+    } else if (answer->failure && answer->failure->retry_ms > 0) {
         refuse(session, &(struct refusal){503, tw_strerror(answer->status),
                                           (double)answer->failure->retry_ms / 1000.0, NULL});
     } else if (answer->status != 0) {

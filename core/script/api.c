@@ -3,7 +3,6 @@
 #include "script/api.h"
 
 #include <lauxlib.h>
-#include <time.h>
 
 #include "base/status.h"
 #include "script/call.h"
@@ -60,11 +59,7 @@ void tw_api_open(lua_State *L) {
 }
 
 double tw_api_now(lua_State *L) {
-    const struct tw_script_clock *clock = &tw_vm_of(L)->clock;
-    if (clock->now) return clock->now(clock->data);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return tw_vm_now(tw_vm_of(L));
 }
 
 void tw_api_check_in_hook(lua_State *L, const char *what) {

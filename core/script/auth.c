@@ -32,7 +32,7 @@ static void check_keys(lua_State *L, int index);
 int tw_script_auth(void *data, const struct tw_auth_request *request, struct tw_auth *out,
                    struct tw_failure *failure) {
     struct tw_vm *vm = (struct tw_vm *)data;
-    if (!vm->auth) return 0;
+    if (!vm->generation->has_auth) return 0;
     struct arguments arguments = {request, out};
     struct tw_call call = {
         .hook = TW_HOOK_AUTH, .body = body, .data = &arguments, .failure = failure};
@@ -63,7 +63,7 @@ static int expire_body(lua_State *L, struct tw_call *call) {
 int tw_script_on_expire(void *data, struct tw_identity *client, double *expires,
                         struct tw_failure *failure) {
     struct tw_vm *vm = (struct tw_vm *)data;
-    if (!vm->on_expire) return TW_EREFUSED;
+    if (!vm->generation->has_on_expire) return TW_EREFUSED;
     struct expiry expiry = {client, expires};
     struct tw_call call = {
         .hook = TW_HOOK_ON_EXPIRE, .body = expire_body, .data = &expiry, .failure = failure};

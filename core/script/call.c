@@ -10,7 +10,6 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -18,14 +17,14 @@
 #include "broker/channel.h"
 #include "script/guard.h"
 #include "script/hook_clock.h"
+#include "script/revive.h"
 #include "script/text.h"
 #include "script/where.h"
 
-enum { RETRY_MS = 1000, FIRST_LEVELS = 12, LAST_LEVELS = 6, LINE_SIZE = 320 };
+enum { FIRST_LEVELS = 12, LAST_LEVELS = 6, LINE_SIZE = 320 };
 
 static unsigned deadline_of(const struct tw_vm *vm, const struct tw_call *call);
 static void bury(struct tw_vm *vm, struct tw_call *call);
-static int revive(struct tw_vm *vm, const struct tw_call *call);
 static void fail(struct tw_vm *vm, struct tw_call *call, int result);
 static void fill_rest(struct tw_vm *vm, struct tw_call *call, int result);
 static void fill_place(struct tw_vm *vm, const struct tw_call *call);
@@ -42,7 +41,9 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     TW_REQUIRE(!vm->call && call->failure);
     size_t effects = call->effects ? call->effects->count : 0, used = vm->used;
     memset(call->failure, 0, sizeof *call->failure);
-    if (vm->is_dead && revive(vm, call) != 0) return TW_ESCRIPT;
+    /* Channels have to be opened before their hooks run, which the hub sees to. */
+    bool is_of_channel = call->channel || call->hook == TW_HOOK_STATE;
+    if (vm->is_dead && (is_of_channel || !tw_vm_revive(vm))) return tw_vm_refuse(vm, call->failure);
     call->is_traced = false;
     call->effect_bytes = 0;
     vm->call = call;
@@ -68,7 +69,7 @@ int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     }
     if (is_load && end != TW_GUARD_IN_TIME) vm->is_load_late = true;
     if (vm->is_dead) {
-        if (!is_load) revive(vm, call);
+        if (!is_load) tw_vm_revive(vm);
         return status;
     }
     if (!TW_CHECK(lua_gettop(vm->L) == TW_SLOTS)) lua_settop(vm->L, TW_SLOTS);
@@ -89,6 +90,7 @@ static void bury(struct tw_vm *vm, struct tw_call *call) {
     vm->failures++;
     tw_timers_forget_all(&vm->timers);
     vm->trace.length = 0;
+    if (call->channel) call->channel->script = NULL; /* this call may be followed by others */
     memset(failure, 0, sizeof *failure);
     tw_text_copy(failure->hook, sizeof failure->hook, tw_str_of(tw_hook_name(call->hook)));
     snprintf(failure->message, sizeof failure->message,
@@ -100,28 +102,6 @@ static void bury(struct tw_vm *vm, struct tw_call *call) {
         if (call->hook == TW_HOOK_INIT) of->is_init_deadly = true;
     }
     if (!call->is_quiet) log_failure(vm, call);
-}
-
-/* A dead VM is built anew from the same files. When that fails, calls fail, and it is tried again a
- * little later. */
-static int revive(struct tw_vm *vm, const struct tw_call *call) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    uint64_t now_ms = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-    if (call->hook != TW_HOOK_LOAD && now_ms >= vm->retry_ms) {
-        vm->retry_ms = now_ms + RETRY_MS;
-        vm->is_dead = false; /* or its files could not be run */
-        if (tw_vm_restart(vm) == 0 && tw_load_again(vm) == 0 && !vm->is_dead) {
-            vm->incarnation++;
-            vm->retry_ms = 0;
-            return 0;
-        }
-        vm->is_dead = true;
-    }
-    if (!call->failure->message[0])
-        snprintf(call->failure->message, sizeof call->failure->message,
-                 "the scripts of this worker were killed and cannot be loaded again");
-    return TW_ESCRIPT;
 }
 
 int tw_call_enter(lua_State *L) {

@@ -25,7 +25,8 @@ struct tw_call {
     bool is_traced;             /* the failure is filled */
 };
 
-/* 0, what the body returned, or TW_ESCRIPT. Not reentrant: no call while one runs. */
+/* 0, what the body returned, TW_ESCRIPT, or TW_EUNLOADED (revive.h). Not reentrant: no call while
+ * one runs. */
 int tw_call_run(struct tw_vm *vm, struct tw_call *call);
 
 /* For bodies: pushes the channel's function for the hook; false (nothing pushed): it has none. */

@@ -21,6 +21,7 @@ int tw_script_save(void *vm, struct tw_channel *channel, struct tw_failure *fail
                             .failure = failure,
                             .is_quiet = true};
     channel->carried.length = 0;
+    if (((const struct tw_vm *)vm)->is_dead) channel->script = NULL; /* the state went with it */
     int status = channel->script ? tw_call_run((struct tw_vm *)vm, &write) : 0;
     channel->script = NULL; /* goes with its VM */
     if (status == 0) return 0;

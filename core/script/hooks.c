@@ -14,6 +14,7 @@
 #include "script/lua_client.h"
 #include "script/lua_json.h"
 #include "script/lua_message.h"
+#include "script/revive.h"
 #include "script/text.h"
 
 /* What a body works on, beside its call. */
@@ -27,10 +28,28 @@ struct arguments {
 
 static const char *const actions[] = {"subscribe", "publish", "history", "presence"};
 
-static bool has_function(const struct tw_vm *vm, const struct tw_channel *channel,
-                         enum tw_hook hook) {
-    size_t index = channel->definition->index;
-    return index < vm->definition_count && vm->definitions[index].functions[hook] != 0;
+/* What the definition says, not what the VM has: one that could not be built anew has nothing, and
+ * must refuse. */
+static bool has_hook(const struct tw_channel *channel, enum tw_hook hook) {
+    const struct tw_definition *definition = channel->definition;
+    switch (hook) {
+    case TW_HOOK_INIT:
+        return definition->has_init;
+    case TW_HOOK_AUTHORIZE:
+        return definition->has_authorize;
+    case TW_HOOK_TRANSFORM:
+        return definition->has_transform;
+    case TW_HOOK_KEY:
+        return definition->has_key && !definition->key_field;
+    case TW_HOOK_ON_SUBSCRIBE:
+        return definition->has_on_subscribe;
+    case TW_HOOK_ON_UNSUBSCRIBE:
+        return definition->has_on_unsubscribe;
+    case TW_HOOK_TICK:
+        return definition->tick_ms > 0;
+    default:
+        return true;
+    }
 }
 
 static int wrong_result(lua_State *L, const struct tw_call *call, int index, const char *wanted) {
@@ -67,7 +86,7 @@ int tw_script_open(void *data, struct tw_channel *channel, struct tw_effects *ef
     unsigned incarnation = vm->incarnation;
     tw_lua_channel_begin_state(channel);
     if (vm->definitions[channel->definition->index].is_init_deadly) return 0;
-    if (channel->lacks_init || !has_function(vm, channel, TW_HOOK_INIT)) return 0;
+    if (channel->lacks_init || !has_hook(channel, TW_HOOK_INIT)) return 0;
     struct tw_call call = {.hook = TW_HOOK_INIT,
                            .body = init_body,
                            .channel = channel,
@@ -109,7 +128,7 @@ static int authorize_body(lua_State *L, struct tw_call *call) {
 static int script_authorize(void *data, struct tw_channel *channel, struct tw_identity *client,
                             enum tw_action action, struct tw_failure *failure) {
     struct tw_vm *vm = (struct tw_vm *)data;
-    if (!has_function(vm, channel, TW_HOOK_AUTHORIZE)) return 0;
+    if (!has_hook(channel, TW_HOOK_AUTHORIZE)) return 0;
     struct arguments arguments = {.client = client, .action = action};
     struct tw_call call = {.hook = TW_HOOK_AUTHORIZE,
                            .body = authorize_body,
@@ -156,7 +175,7 @@ static int script_transform(void *data, struct tw_channel *channel, struct tw_id
                             struct tw_message **message, struct tw_effects *effects,
                             struct tw_failure *failure) {
     struct tw_vm *vm = (struct tw_vm *)data;
-    if (!has_function(vm, channel, TW_HOOK_TRANSFORM)) return 0;
+    if (!has_hook(channel, TW_HOOK_TRANSFORM)) return 0;
     struct arguments arguments = {.client = client, .message = message};
     struct tw_call call = {.hook = TW_HOOK_TRANSFORM,
                            .body = transform_body,
@@ -196,7 +215,7 @@ static int script_key(void *data, struct tw_channel *channel, struct tw_message 
                       struct tw_buf *key, struct tw_failure *failure) {
     struct tw_vm *vm = (struct tw_vm *)data;
     key->length = 0;
-    if (!has_function(vm, channel, TW_HOOK_KEY)) return 0;
+    if (!has_hook(channel, TW_HOOK_KEY)) return 0;
     struct arguments arguments = {.message = &message, .key = key};
     struct tw_call call = {.hook = TW_HOOK_KEY,
                            .body = key_body,
@@ -289,7 +308,7 @@ static int event_body(lua_State *L, struct tw_call *call) {
 static int run_event(struct tw_vm *vm, enum tw_hook hook, struct tw_channel *channel,
                      struct tw_identity *client, struct tw_effects *effects,
                      struct tw_failure *failure) {
-    if (!has_function(vm, channel, hook)) return 0;
+    if (!has_hook(channel, hook)) return 0;
     struct arguments arguments = {.client = client};
     struct tw_call call = {.hook = hook,
                            .body = event_body,
@@ -331,7 +350,8 @@ static int script_run_timer(void *vm, struct tw_effects *effects, struct tw_fail
     return tw_timers_run((struct tw_vm *)vm, effects, failure);
 }
 
-static unsigned script_incarnation(const void *vm) {
+static unsigned script_incarnation(void *vm) {
+    tw_vm_revive((struct tw_vm *)vm);
     return ((const struct tw_vm *)vm)->incarnation;
 }
 

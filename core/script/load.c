@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "script/call.h"
@@ -195,6 +194,7 @@ static void run_files(struct loading *l) {
     if (only && !run(l, only, list_body)) return;
     if (only || !look(l, "auth.lua")->is_absent) run(l, only ? only : "auth.lua", auth_body);
     if (!vm->definitions) make_definitions(l);
+    TW_REQUIRE(vm->definitions);
     for (l->at = 0; l->at < l->count && !vm->is_dead; l->at++) {
         run(l, vm->definitions[l->at].file, channel_body);
         forget_found(l);
@@ -203,11 +203,10 @@ static void run_files(struct loading *l) {
     vm->is_loading = vm->is_mute = false;
 }
 
-int tw_load_again(struct tw_vm *vm) {
-    struct tw_load_errors errors = {0};
+int tw_load_again(struct tw_vm *vm, struct tw_load_errors *errors) {
     struct loading l = {.source = vm->source,
                         .generation = vm->generation,
-                        .errors = &errors,
+                        .errors = errors,
                         .vm = vm,
                         .count = vm->definition_count};
     l.files = (char **)tw_alloc((l.count + 1) * sizeof *l.files);
@@ -215,12 +214,7 @@ int tw_load_again(struct tw_vm *vm) {
         l.files[i] = vm->definitions[i].key;
     run_files(&l);
     tw_free(l.files);
-    for (size_t i = 0; i < errors.count; i++)
-        tw_log(TW_LOG_ERROR, "script", "not loaded again %s:%d: %s", errors.items[i].file,
-               errors.items[i].line, errors.items[i].message);
-    int status = errors.count > 0 ? TW_ESCRIPT : 0;
-    tw_load_errors_deinit(&errors);
-    return status;
+    return errors->count > 0 ? TW_ELOAD : 0;
 }
 
 static void check_names(struct loading *l) {

@@ -55,6 +55,8 @@ int tw_app_load(const struct tw_app *app, unsigned number, unsigned workers,
 void tw_vm_free(struct tw_vm *vm);
 /* Bytes that the VM holds now. */
 size_t tw_vm_memory(const struct tw_vm *vm);
+/* Was it killed, and do its files not load again? */
+bool tw_vm_is_dead(const struct tw_vm *vm);
 /* Is there garbage worth a collection, or one under way; or much free memory to give back? */
 bool tw_vm_wants_collecting(const struct tw_vm *vm);
 /* A slice of it, some 0.2 ms, or the pages back to the system: for when there is nothing else to do.

@@ -126,6 +126,17 @@ size_t tw_vm_memory(const struct tw_vm *vm) {
     return vm->used + vm->scratch.capacity + vm->keys.capacity + vm->trace.capacity;
 }
 
+bool tw_vm_is_dead(const struct tw_vm *vm) {
+    return vm->is_dead;
+}
+
+double tw_vm_now(const struct tw_vm *vm) {
+    if (vm->clock.now) return vm->clock.now(vm->clock.data);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 /* --- the collector ---
  *
  * Most of the garbage is collected by tw_vm_collect_some, when the loop has nothing else to do. The

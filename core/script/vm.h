@@ -74,9 +74,11 @@ struct tw_vm {
     unsigned deadline_ms;   /* of a hook; loading a file gets TW_LOAD_DEADLINES times as long, */
     bool is_load_late; /* until one was not ready by then: it is in vain, the others be quick */
     bool jit;
-    bool is_dead;         /* killed, and not yet built anew */
+    bool is_dead;         /* killed, and not yet built anew; see revive.h */
     unsigned incarnation; /* how often it was built anew */
-    uint64_t retry_ms;    /* when building anew failed: not before this */
+    double retry_at;      /* unix seconds; 0: building anew has not failed; or: not before this, */
+    double retry_after;   /* which was so many seconds after it failed last */
+    struct tw_failure unloaded; /* ... and why it failed */
 
     struct tw_source *source;         /* ref */
     struct tw_generation *generation; /* ref; NULL while settings are read */
@@ -127,8 +129,10 @@ struct tw_vm *tw_vm_new(struct tw_source *source, struct tw_common *common,
 /* Throws the state away, whatever it was doing, and begins with an empty one; 0 or TW_ESCRIPT. What
  * was in its registry is gone: channels' states, too. */
 int tw_vm_restart(struct tw_vm *vm);
-/* load.c: runs the files of a restarted VM's app again; 0 or TW_ESCRIPT, logged. */
-int tw_load_again(struct tw_vm *vm);
+/* load.c: runs the files of a restarted VM's app again; 0, or TW_ELOAD with errors added. */
+int tw_load_again(struct tw_vm *vm, struct tw_load_errors *errors);
+/* Unix seconds, of the app's clock. */
+double tw_vm_now(const struct tw_vm *vm);
 static inline struct tw_vm *tw_vm_of(lua_State *L) {
     void *vm;
     lua_getallocf(L, &vm);

@@ -233,9 +233,9 @@ static int sim_publish(lua_State *L) {
     } else {
         set_text(L, "error", tw_strerror(answer->status));
     }
-    if (answer->status == TW_EQUARANTINED)
-        set_number(L, "retry_after", (double)answer->failure->retry_ms / 1000.0);
-    if (answer->status == TW_ESCRIPT || answer->status == TW_EQUARANTINED) {
+    bool is_for_now = answer->failure && answer->failure->retry_ms > 0;
+    if (is_for_now) set_number(L, "retry_after", (double)answer->failure->retry_ms / 1000.0);
+    if (answer->status == TW_ESCRIPT || is_for_now) {
         set_text(L, "hook", answer->failure->hook);
         set_text(L, "script", answer->failure->script);
         set_number(L, "line", answer->failure->line);

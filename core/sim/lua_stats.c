@@ -68,7 +68,7 @@ static void push_common(lua_State *L, struct tw_common *common) {
 
 struct sums {
     struct tw_hub_stats counts;
-    double queued, queued_bytes, mail, memory, clients, subs;
+    double queued, queued_bytes, mail, memory, dead, clients, subs;
 };
 
 static void add(struct sums *sums, struct tw_sim *sim, unsigned index) {
@@ -88,7 +88,9 @@ static void add(struct sums *sums, struct tw_sim *sim, unsigned index) {
         sums->queued += client->outbox.count - client->outbox.dead;
         sums->queued_bytes += client->outbox.bytes;
     }
-    if (tw_sim_vm(sim, index)) sums->memory += (double)tw_vm_memory(tw_sim_vm(sim, index));
+    if (!tw_sim_vm(sim, index)) return;
+    sums->memory += (double)tw_vm_memory(tw_sim_vm(sim, index));
+    sums->dead += tw_vm_is_dead(tw_sim_vm(sim, index));
 }
 
 static void push_hook(lua_State *L, const struct tw_hook_row *row) {
@@ -149,13 +151,14 @@ void tw_lua_push_counts(lua_State *L, struct tw_sim *sim) {
 }
 
 void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
-    struct sums sums = push_sums(L, sim, 22);
+    struct sums sums = push_sums(L, sim, 23);
     set(L, "workers", tw_sim_workers(sim));
     set(L, "messages_in", (double)sums.counts.messages_in);
     set(L, "messages_out", (double)sums.counts.messages_out);
     set(L, "published", (double)sums.counts.published);
     set(L, "hook_failures", (double)sums.counts.hook_failures);
     set(L, "too_slow", (double)sums.counts.too_slow);
+    set(L, "dead_vms", sums.dead);
     set(L, "checks", (double)tw_check_count());
     push_channels(L, sim, false);
     push_common(L, tw_sim_hub(sim, 0)->hubs->common);

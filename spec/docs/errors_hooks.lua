@@ -49,6 +49,14 @@ return {
     assert(broker:publish("a", {}).error)
     return broker:log()
   end,
+  ["not loaded again FILE:2: …"] = function()
+    return log_of { ["channels/a.lua"] = HEAD
+      .. [[if tidewire.shared.get "killed" then error "not now" end
+      return { transform = function(message)
+        tidewire.shared.set("killed", true)
+        string.find(('a'):rep(30000) .. 'b', ('a*'):rep(30) .. 'c')
+      end }]] }
+  end,
   ["not enough memory (script.memory is … bytes)"] = function()
     return transform("local t = {} while true do t[#t + 1] = {} end",
       { ["script.memory"] = 4194304, ["script.deadline"] = 10 })

@@ -57,6 +57,18 @@ return {
     assert(response.headers["retry-after"], "no Retry-After")
     return told(row, response)
   end,
+  ["the scripts of this worker were killed and do not load again"] = function(row)
+    local broker = broker_of [[local tidewire = require "tidewire"
+      if tidewire.shared.get "killed" then error "not now" end
+      return { transform = function(message)
+        tidewire.shared.set("killed", true)
+        string.find(('a'):rep(30000) .. 'b', ('a*'):rep(30) .. 'c')
+      end }]]
+    broker:publish("a", {})
+    local response = broker:admin("POST", A, "{}")
+    assert(response.headers["retry-after"], "no Retry-After")
+    return told(row, response)
+  end,
   ["draining"] = function(row)
     local broker = broker_of(nil, { settings = { ["drain.window"] = 2 } })
     assert(broker:connect("/ws/a", { no_close_reply = true })) -- who says no goodbye is waited for

@@ -293,7 +293,7 @@ static int hook_on_expire(void *vm, struct tw_identity *client, double *expires,
     return !(luck & 0x40) ? 0 : luck & 0x80 ? TW_ESCRIPT : TW_EREFUSED;
 }
 
-static unsigned hook_incarnation(const void *vm) {
+static unsigned hook_incarnation(void *vm) {
     (void)vm;
     return 0;
 }

@@ -20,12 +20,12 @@ describe("a quarantine", function()
 
   local broker
 
-  local function start(more, settings, files)
+  local function start(more, settings, files, workers)
     local all = { ["channels/market.lua"] = APP:format(more or "") }
     for path, text in pairs(files or {}) do all[path] = text end
     local script = { quarantine = { failures = 5, window = 10, retry = 30 }, deadline = 0.02 }
     for name, value in pairs(settings or {}) do script.quarantine[name] = value end
-    broker = assert(sim.broker { files = all, settings = { script = script } })
+    broker = assert(sim.broker { files = all, settings = { script = script }, workers = workers })
     broker:allow_log "hook failed"
     broker:allow_log "channel quarantined"
     return broker
@@ -174,6 +174,40 @@ describe("a quarantine", function()
     broker:publish("market", {})
     -- With more workers than one it may not have been its VM.
     assert.receives(client, { calls = broker:stats().workers == 1 and 101 or 103 })
+  end)
+
+  -- In the VM that was built anew the call on trial needs the state first.
+  it("goes on when init fails in the trial, which nothing behind it sees", function()
+    start([[init = function(channel)
+        if require("tidewire").shared.get "no" then error "no init now" end
+        channel.state.calls = 100
+      end,]], { failures = 2 },
+      { ["channels/switch.lua"] = [[return { transform = function(m)
+          require("tidewire").shared.set("no", m.data.no)
+          return m
+        end }]], ["channels/killer.lua"] = [[return { transform = function()
+          string.find(("a"):rep(30000) .. "b", ("a*"):rep(30) .. "c")
+        end }]] }, 1) -- one worker, so it is the VM of all
+    local client = broker:connect "/ws/market"
+    bad(2)
+    broker:publish("killer", {})
+    broker:publish("switch", { no = true })
+    broker:advance(30)
+    local refused = broker:publish("market", { n = 1 })
+    assert.truthy(refused.error:find "quarantined")
+    assert.equal("init", refused.hook)
+    assert.equal("no init now", refused.message)
+    assert.near(30, refused.retry_after, 0.002)
+    assert.equal("no init now", broker:channel("market").reason)
+    broker:advance(29.999)
+    broker:publish("switch", { no = false })
+    assert.equal("no init now", broker:publish("market", { n = 2 }).message)
+    broker:advance(0.001)
+    assert.equal(1, broker:publish("market", { n = 3 }).offset)
+    assert.receives(client, { n = 3, calls = 101 }) -- init, and this one
+    assert.is_false(is_on())
+    bad(1)
+    assert.is_false(is_on())
   end)
 
   it("may be switched off", function()

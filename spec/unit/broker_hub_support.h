@@ -205,7 +205,7 @@ static int hook_run_timer(void *vm, struct tw_effects *effects, struct tw_failur
                : 0;
 }
 
-static unsigned hook_incarnation(const void *vm) {
+static unsigned hook_incarnation(void *vm) {
     (void)vm;
     return 0;
 }
