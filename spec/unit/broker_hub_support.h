@@ -548,6 +548,7 @@ static inline void check_hub_is_empty(struct tw_hub *hub) {
     assert_int_equal(hub->self.count, 0);
     assert_int_equal(hub->taken.count, 0);
     assert_int_equal(hub->slow.count, 0);
+    assert_int_equal(hub->slow_orphans, 0);
     assert_int_equal(hub->expiries.count, 0);
     assert_int_equal(hub->effects.count, 0);
     assert_true(tw_list_is_empty(&hub->paused));
@@ -555,6 +556,7 @@ static inline void check_hub_is_empty(struct tw_hub *hub) {
     assert_true(tw_list_is_empty(&hub->retiring));
     while ((channel = (struct tw_channel *)tw_map_next(&hub->channels, &at))) {
         assert_int_equal(channel->subscribers, 0);
+        assert_int_equal(channel->slow_mails, 0);
         for (unsigned i = 0; i < hub->hubs->workers; i++)
             assert_int_equal(channel->per_worker[i], 0);
         for (unsigned i = 0; i < channel->audience.count; i++)
