@@ -33,16 +33,16 @@ void tw_reload_init(struct tw_server *server) {
     tw_list_init(&reload->jobs);
     tw_past_init(&reload->past, server->workers[0].vm);
     server->reload = reload;
-    tw_trial_init(reload);
+    tw_asking_init(reload);
 }
 
 void tw_reload_close(struct tw_server *server) {
-    tw_trial_close(server->reload);
+    tw_asking_close(server->reload);
 }
 
 void tw_reload_deinit(struct tw_server *server) {
     tw_past_deinit(&server->reload->past);
-    tw_trial_deinit(server->reload);
+    tw_asking_deinit(server->reload);
     tw_free(server->reload->last.why);
     tw_free(server->reload);
     server->reload = NULL;
@@ -175,9 +175,9 @@ static void on_swapped(struct tw_hub *control, struct tw_mail *mail) {
     log_done(reload, job);
     /* The old VMs still know how they did. */
     if (!job->why && is_new)
-        tw_trial_start(reload, reload->vms, reload->vm_count);
+        tw_asking_start(reload, reload->vms, reload->vm_count);
     else
-        tw_trial_stop(reload);
+        tw_asking_stop(reload);
     finish(reload, 0);
 }
 

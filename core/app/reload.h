@@ -15,11 +15,10 @@ struct tw_rollback {
 };
 
 /* A new generation is looked at for a while, see rollback.c. */
-struct tw_trial {
+struct tw_asking {
     uv_timer_t timer;
-    unsigned generation, asked_for; /* on trial (0: none); whose counts are under way */
-    uint64_t until_ms;
-    struct tw_trial_counts before;
+    struct tw_trial trial;
+    unsigned asked_for;             /* the generation whose counts are under way */
     struct tw_trial_counts *counts; /* owned; of each worker */
     unsigned missing;               /* answers */
 };
@@ -41,15 +40,15 @@ struct tw_reload {
     struct tw_past past;
     unsigned rollbacks;
     struct tw_rollback last;
-    struct tw_trial trial;
+    struct tw_asking asking;
 };
 
 /* rollback.c */
-void tw_trial_init(struct tw_reload *reload);
-void tw_trial_close(struct tw_reload *reload);
-void tw_trial_deinit(struct tw_reload *reload);
+void tw_asking_init(struct tw_reload *reload);
+void tw_asking_close(struct tw_reload *reload);
+void tw_asking_deinit(struct tw_reload *reload);
 /* The newest generation is on trial, if the settings say so. `old`: the VMs before it. */
-void tw_trial_start(struct tw_reload *reload, struct tw_vm *const *old, size_t count);
-void tw_trial_stop(struct tw_reload *reload);
+void tw_asking_start(struct tw_reload *reload, struct tw_vm *const *old, size_t count);
+void tw_asking_stop(struct tw_reload *reload);
 
 #endif

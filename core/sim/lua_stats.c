@@ -150,6 +150,20 @@ void tw_lua_push_counts(lua_State *L, struct tw_sim *sim) {
     push_channels(L, sim, true);
 }
 
+static void push_rollbacks(lua_State *L, struct tw_sim *sim) {
+    const struct tw_sim_rollback *last = tw_sim_last_rollback(sim);
+    set(L, "rollbacks", last->count);
+    if (last->count == 0) return;
+    lua_createtable(L, 0, 5);
+    set(L, "from", last->from);
+    set(L, "to", last->to);
+    set(L, "generation", last->generation);
+    set(L, "at", last->at);
+    lua_pushstring(L, last->why);
+    lua_setfield(L, -2, "reason");
+    lua_setfield(L, -2, "last_rollback");
+}
+
 void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
     struct sums sums = push_sums(L, sim, 23);
     set(L, "workers", tw_sim_workers(sim));
@@ -163,4 +177,5 @@ void tw_lua_push_stats(lua_State *L, struct tw_sim *sim) {
     push_channels(L, sim, false);
     push_common(L, tw_sim_hub(sim, 0)->hubs->common);
     push_hooks(L, sim);
+    push_rollbacks(L, sim);
 }

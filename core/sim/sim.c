@@ -1,6 +1,7 @@
 /* sim.c: the loop that is not a loop: picks what happens next. */
 #include "sim/sim.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -14,6 +15,7 @@
 #define START_US 3600000000u                  /* one hour after boot */
 #define WALL_OFFSET_MS INT64_C(1767222000000) /* the clock starts at 2026-01-01T00:00:00Z */
 #define RECEIVE_BUFFER 65536u
+#define ASKED "asked for" /* the reason of a rollback that somebody wants */
 
 struct node {
     struct tw_sim *sim;
@@ -44,6 +46,10 @@ struct tw_sim {
     struct tw_past past;
     bool is_rollback; /* next_generation is that before */
     bool is_draining;
+    struct tw_trial trial;
+    uint64_t asked_ms;             /* ... how its hooks do; the last time */
+    struct tw_trial_counts before; /* of the VMs that go, while workers swap */
+    struct tw_sim_rollback last;   /* why: also of the one under way */
 };
 
 uint64_t tw_sim_now_us(const struct tw_sim *sim) {
@@ -241,13 +247,18 @@ struct tw_link *tw_sim_connect(struct tw_sim *sim, const struct tw_ip *ip,
 
 /* --- time --- */
 
+static int load(struct tw_sim *sim, const char *why, struct tw_load_errors *errors);
+
 static void swap(struct node *node) {
     struct tw_vm *old = node->vm;
     node->hub.now_ms = now_ms(node->sim); /* deadlines begin with the swap */
     tw_hub_swap(&node->hub, node->sim->next_generation, node->next_vm);
     node->vm = node->next_vm;
     node->next_vm = NULL;
-    if (old) tw_vm_free(old);
+    struct tw_hook_counts counts = tw_vm_recent_hook_counts(old);
+    node->sim->before.calls += counts.calls;
+    node->sim->before.failures += counts.failures;
+    tw_vm_free(old);
 }
 
 static bool is_swapping(const struct tw_sim *sim) {
@@ -256,17 +267,36 @@ static bool is_swapping(const struct tw_sim *sim) {
     return false;
 }
 
+static void end_rollback(struct tw_sim *sim) {
+    struct tw_sim_rollback *last = &sim->last;
+    tw_past_on_rollback(&sim->past, sim->generation);
+    last->count++;
+    last->from = sim->generation->number;
+    last->to = sim->past.before_number;
+    last->generation = sim->next_generation->number;
+    last->at = tw_sim_wall(sim);
+    bool is_asked = strcmp(last->why, ASKED) == 0;
+    tw_log(is_asked ? TW_LOG_INFO : TW_LOG_ERROR, "reload",
+           "rolled back from=%u to=%u reason=\"%s\"", last->from, last->to, last->why);
+}
+
 /* The last one that swaps makes the generation the broker's. */
 static void end_swap(struct tw_sim *sim) {
     if (!sim->next_generation || is_swapping(sim)) return;
+    bool is_new = sim->next_generation->print != sim->generation->print;
     tw_hub_swap(&sim->nodes[sim->hubs.workers].hub, sim->next_generation, NULL);
     if (sim->is_rollback)
-        tw_past_on_rollback(&sim->past, sim->generation);
+        end_rollback(sim);
     else
         tw_past_on_reload(&sim->past, sim->generation, sim->next_generation, sim->nodes[0].vm);
     tw_generation_unref(&sim->generation);
     sim->generation = sim->next_generation;
     sim->next_generation = NULL;
+    sim->asked_ms = now_ms(sim);
+    tw_trial_stop(&sim->trial);
+    if (!sim->is_rollback && is_new)
+        tw_trial_start(&sim->trial, &sim->generation->settings.rollback, sim->generation->number,
+                       sim->before, now_ms(sim));
 }
 
 static void take_turn(struct node *node) {
@@ -332,7 +362,32 @@ static uint64_t next_us(const struct tw_sim *sim) {
         uint64_t due_ms = sim->nodes[i].due_ms;
         if (due_ms < UINT64_MAX / 1000 && due_ms * 1000 < next) next = due_ms * 1000;
     }
+    uint64_t ask_us = (sim->asked_ms + sim->trial.every_ms) * 1000;
+    if (sim->trial.generation && ask_us < next) next = ask_us;
     return next;
+}
+
+/* As rollback.c does it on its timer. */
+static void ask(struct tw_sim *sim) {
+    struct tw_trial_counts now = {0};
+    if (!sim->trial.generation || now_ms(sim) < sim->asked_ms + sim->trial.every_ms) return;
+    sim->asked_ms = now_ms(sim);
+    if (sim->is_draining || !tw_trial_is_on(&sim->trial, now_ms(sim))) return;
+    for (unsigned i = 0; i < sim->hubs.workers; i++) {
+        struct tw_hook_counts counts = tw_vm_hook_counts(sim->nodes[i].vm);
+        now.calls += counts.calls;
+        now.failures += counts.failures;
+    }
+    char why[TW_TRIAL_REASON];
+    struct tw_load_errors errors = {0};
+    if (!tw_trial_judge(&sim->trial, &sim->generation->settings.rollback, now, why)) return;
+    tw_trial_stop(&sim->trial);
+    load(sim, why, &errors);
+    for (size_t i = 0; i < errors.count; i++)
+        tw_log(TW_LOG_ERROR, "load", "%s:%d: %s", errors.items[i].file, errors.items[i].line,
+               errors.items[i].message);
+    tw_load_errors_deinit(&errors);
+    tw_sim_settle(sim);
 }
 
 uint64_t tw_sim_advance_next(struct tw_sim *sim, uint64_t us) {
@@ -347,6 +402,7 @@ uint64_t tw_sim_advance_next(struct tw_sim *sim, uint64_t us) {
         tw_sim_ready(TW_CONTAINER(event, struct tw_link, event));
     }
     tw_sim_settle(sim);
+    ask(sim);
     return sim->now_us - from_us;
 }
 
@@ -375,19 +431,22 @@ struct tw_mail *tw_sim_publish(struct tw_sim *sim, struct tw_str channel, struct
     return answer;
 }
 
-static int load(struct tw_sim *sim, bool is_rollback, struct tw_load_errors *errors) {
+/* `why`: of a rollback; NULL: from the disk. */
+static int load(struct tw_sim *sim, const char *why, struct tw_load_errors *errors) {
     struct tw_vm **vms = NULL;
     size_t count = 0;
     struct tw_app app = sim->app;
     while (sim->next_generation)
         tw_sim_settle(sim);
-    if (is_rollback && !sim->past.before) return TW_ENOGENERATION;
-    if (is_rollback) app.source = sim->past.before;
+    if (why && !sim->past.before) return TW_ENOGENERATION;
+    if (why) app.source = sim->past.before;
     tw_log_set_generation(sim->generation->number);
     int status = tw_app_load(&app, sim->generation->number + 1, sim->hubs.workers,
                              &sim->next_generation, &vms, &count, errors);
     if (status != 0) return status;
-    sim->is_rollback = is_rollback;
+    sim->is_rollback = why != NULL;
+    sim->before = (struct tw_trial_counts){0};
+    if (why) snprintf(sim->last.why, sizeof sim->last.why, "%s", why);
     for (unsigned i = 0; i < sim->hubs.workers; i++) {
         sim->nodes[i].next_vm = vms[i];
         sim->nodes[i].is_awake = true;
@@ -397,11 +456,15 @@ static int load(struct tw_sim *sim, bool is_rollback, struct tw_load_errors *err
 }
 
 int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors) {
-    return load(sim, false, errors);
+    return load(sim, NULL, errors);
 }
 
 int tw_sim_rollback(struct tw_sim *sim, struct tw_load_errors *errors) {
-    return load(sim, true, errors);
+    return load(sim, ASKED, errors);
+}
+
+const struct tw_sim_rollback *tw_sim_last_rollback(const struct tw_sim *sim) {
+    return &sim->last;
 }
 
 void tw_sim_drain(struct tw_sim *sim) {

@@ -6,6 +6,7 @@
 #ifndef TW_SIM_SIM_H
 #define TW_SIM_SIM_H
 
+#include "broker/trial.h"
 #include "script/script.h"
 #include "sim/link.h"
 
@@ -39,9 +40,18 @@ struct tw_mail *tw_sim_publish(struct tw_sim *sim, struct tw_str channel, struct
                                bool binary, int *status);
 /* Loads the app anew; the workers swap one by one as the sim goes on. 0, or TW_ELOAD. */
 int tw_sim_reload(struct tw_sim *sim, struct tw_load_errors *errors);
-/* The same from the files of the generation before; 0, TW_ENOGENERATION or TW_ELOAD. (By itself the
- * sim never goes back.) */
+/* The same from the files of the generation before; 0, TW_ENOGENERATION or TW_ELOAD. (By
+ * script.rollback the sim does it by itself.) */
 int tw_sim_rollback(struct tw_sim *sim, struct tw_load_errors *errors);
+
+/* A rollback that was made, as /v1/stats tells of it. */
+struct tw_sim_rollback {
+    unsigned count; /* of all; the rest is of the last */
+    unsigned from, to, generation;
+    double at; /* unix seconds */
+    char why[TW_TRIAL_REASON];
+};
+const struct tw_sim_rollback *tw_sim_last_rollback(const struct tw_sim *sim);
 /* As SIGTERM does: goodbyes over the drain window. */
 void tw_sim_drain(struct tw_sim *sim);
 

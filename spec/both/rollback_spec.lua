@@ -132,4 +132,52 @@ describe("a rollback", function()
     assert.is_false(broker:channel("market").quarantined)
     assert.equal(1, broker:publish("market", {}).offset)
   end)
+
+  describe("by itself", function()
+    local BROKEN = "return { transform = function(m) return m.x.y end }"
+    local SETTINGS = {
+      ["script.rollback.window"] = 5, ["script.rollback.calls"] = 10,
+      ["script.rollback.share"] = 0.5, ["script.quarantine.failures"] = 0,
+    }
+
+    local function breaks(broker)
+      broker:allow_log "hook failed"
+      assert.is_true((broker:reload { ["channels/market.lua"] = BROKEN }))
+    end
+
+    it("happens when hooks fail right after a reload", function()
+      local broker = start({}, SETTINGS)
+      local client = broker:connect "/ws/market"
+      for _ = 1, 20 do broker:publish("market", "{}") end
+      broker:expect_log "reload generation=3 rolled back from=2 to=1 reason=\"%d+ of %d+ hook calls"
+      breaks(broker)
+      assert.truthy(broker:wait(function()
+        broker:publish("market", "{}")
+        return broker:stats().rollbacks == 1
+      end, 5))
+      client:messages()
+      speaks(broker, client, 1)
+      local last = broker:stats().last_rollback
+      assert.truthy(last.reason:find "hook calls failed after the reload, 0 of 20 before")
+      assert.same({ 2, 1, 3 }, { last.from, last.to, last.generation })
+      assert.is_true(math.abs(last.at - broker:now()) < 60)
+    end)
+
+    it("is off unless the settings say so", function()
+      local broker = start({}, { ["script.quarantine.failures"] = 0 })
+      breaks(broker)
+      for _ = 1, 100 do broker:publish("market", "{}") end
+      assert.equal(0, broker:stats().rollbacks)
+      assert.equal(2, broker:stats().generation)
+    end)
+
+    it("is told from one that was asked for", function()
+      local broker = start({}, SETTINGS)
+      deploy(broker, 2)
+      assert.equal(0, broker:stats().rollbacks)
+      assert.is_true((broker:rollback()))
+      assert.equal(1, broker:stats().rollbacks)
+      assert.equal("asked for", broker:stats().last_rollback.reason)
+    end)
+  end)
 end)

@@ -63,6 +63,18 @@ static inline char *payload_of(struct world *world, unsigned channel, unsigned p
                      is_bad);
 }
 
+/* Whoever models who hears what: a handler ends the subscription, of which nobody is told. */
+static void (*on_script_unsubscribe)(const struct tw_identity *client, unsigned channel);
+
+static void act_on_subscriptions(struct world *world, struct tw_identity *client, bool is_bad,
+                                 struct tw_effects *effects) {
+    unsigned luck = roll(world), channel = luck % CHANNELS;
+    bool ends = luck & 0x40;
+    tw_effects_try_subscription(effects, ends ? TW_EFFECT_UNSUBSCRIBE : TW_EFFECT_SUBSCRIBE, client,
+                                tw_str_of(fuzz_channels[channel]));
+    if (ends && !is_bad && on_script_unsubscribe) on_script_unsubscribe(client, channel);
+}
+
 /* The effects of a handler, and its status. */
 static int act(void *data, struct tw_identity *client, struct tw_effects *effects) {
     struct world *world = ((struct vm *)data)->world;
@@ -78,6 +90,7 @@ static int act(void *data, struct tw_identity *client, struct tw_effects *effect
         tw_effects_try_send(effects, client, tw_str_of(payload), false);
         world->sends++;
     }
+    if (client && (luck & 0x60) == 0x60) act_on_subscriptions(world, client, is_bad, effects);
     if (client && (luck & 0x4f) == 0x40)
         tw_effects_try_disconnect(effects, client, 4403, TW_STR("asked"));
     tw_free(payload);

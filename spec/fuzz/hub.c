@@ -106,7 +106,9 @@ static void operate_on(struct player *player, unsigned operation, struct fuzz_in
     switch (operation) {
     case 0:
         if (player->client.is_closing || player->tracks[choice % CHANNELS].is_asked) return;
-        player->tracks[choice % CHANNELS] = (struct track){.is_asked = true};
+        if (!player->tracks[choice % CHANNELS].was_ended)
+            player->tracks[choice % CHANNELS] = (struct track){0};
+        player->tracks[choice % CHANNELS].is_asked = true;
         if (tw_hub_subscribe(hub, &player->client, tw_str_of(fuzz_channels[choice % CHANNELS])) !=
             0)
             player->tracks[choice % CHANNELS].is_asked = false;
@@ -235,6 +237,7 @@ static void check_channel(unsigned index, bool is_exact) {
     for (unsigned i = 0; i < MOST_PLAYERS; i++) {
         const struct track *track = &players[i].tracks[index];
         if (!players[i].is_there || players[i].client.is_closing || !track->is_active) continue;
+        if (track->was_ended) continue;
         FUZZ_ASSERT(memcmp(track->epoch, channel->epoch, TW_EPOCH_SIZE) == 0);
         FUZZ_ASSERT(track->base + track->received <= channel->offset);
         missing += channel->offset - track->base - track->received;
@@ -278,6 +281,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     request_count = 0;
     joined = 0;
     has_left = false;
+    on_script_unsubscribe = note_unsubscribe;
     uint8_t choice = fuzz_byte(&input);
     world_begin(&world, &input, 1u + (choice & 3u) % 3u, bounds[choice >> 2 & 3], &dialect);
     for (EACH_HUB(&world, i))
