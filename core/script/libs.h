@@ -8,7 +8,8 @@
 
 /* Opens the libraries and takes away what is not on the list. May raise. */
 void tw_libs_open(lua_State *L, bool jit);
-/* How many parameters the function at `index` has; UINT_MAX: any number, or it is not Lua. May raise. */
+/* How many parameters the function at `index` has; UINT_MAX: any number, or it is not Lua. May
+ * raise. */
 unsigned tw_libs_parameters(lua_State *L, int index);
 
 #endif

@@ -59,8 +59,8 @@ size_t tw_vm_memory(const struct tw_vm *vm);
 bool tw_vm_is_dead(const struct tw_vm *vm);
 /* Is there garbage worth a collection, or one under way; or much free memory to give back? */
 bool tw_vm_wants_collecting(const struct tw_vm *vm);
-/* A slice of it, some 0.2 ms, or the pages back to the system: for when there is nothing else to do.
- * Between calls. */
+/* A slice of it, some 0.2 ms, or the pages back to the system: for when there is nothing else to
+ * do. Between calls. */
 void tw_vm_collect_some(struct tw_vm *vm);
 
 /* Hook calls of the VM, and those that failed: since it was loaded, or of the last one to two
