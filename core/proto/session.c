@@ -236,9 +236,24 @@ void tw_session_on_writable(struct tw_session *session) {
 
 /* --- deadlines --- */
 
+/* At once, as the peer's time runs from now, however long this turn is; so it passes the outbox by
+ * if that is empty. 0, or -ENOMEM: it is not sent. */
+static int ping(struct tw_client *client) {
+    unsigned char frame[TW_FRAME_MAX_CONTROL];
+    size_t length = tw_frame_control(frame, TW_OP_PING, NULL, 0);
+    struct iovec span = {frame, length};
+    int64_t written = 0;
+    bool is_direct = !client->is_blocked && tw_outbox_is_empty(&client->outbox);
+    if (is_direct && (written = write_spans(client, &span, 1, length)) < 0) return 0;
+    size_t rest = length - (size_t)written;
+    int status = rest ? tw_client_try_control(client, frame + written, rest) : 0;
+    if (status != 0 && written > 0) tw_session_abort(session_of(client)); /* half a frame is out */
+    if (!is_direct) flush(client);
+    return status == -ENOMEM ? status : 0;
+}
+
 static void on_deadline(struct tw_client *client, enum tw_wait_kind kind) {
     struct tw_session *session = session_of(client);
-    unsigned char ping[TW_FRAME_MAX_CONTROL];
     switch (kind) {
     case TW_WAIT_HANDSHAKE:
         if (session->state == TW_SESSION_ASKING)
@@ -259,9 +274,7 @@ static void on_deadline(struct tw_client *client, enum tw_wait_kind kind) {
         }
         tw_outbox_shrink(&client->outbox);
         /* No pong can come to a ping that there was no memory for: the next one is as good. */
-        size_t length = tw_frame_control(ping, TW_OP_PING, NULL, 0);
-        bool is_lost = tw_client_try_control(client, ping, length) == -ENOMEM;
-        flush(client); /* the peer's time runs from now, however long this turn is */
+        bool is_lost = ping(client) == -ENOMEM;
         tw_wait_start(&client->hub->waits, &client->wait, is_lost ? TW_WAIT_IDLE : TW_WAIT_PONG,
                       client->hub->now_ms);
         return;

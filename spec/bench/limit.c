@@ -6,7 +6,9 @@
  * A subscriber whose socket is full keeps the rest of its write and misses what comes meanwhile.
  * It trusts its clients; it is a measuring device, and listens on loopback only.
  *
- *   bench_limit [PORT]   (0 or none: any) prints "limit ready port=N", ends with SIGTERM */
+ *   bench_limit [PORT [MS]]   (0 or none: any) prints "limit ready port=N", ends with SIGTERM.
+ *
+ * MS: a ping to each client in so many milliseconds, a 64th of them at a time; pongs are read. */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
@@ -22,10 +24,12 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READ_SIZE 65536
 #define MAX_MESSAGE (1 << 20)
+#define DESCRIPTORS (1 << 17)
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 struct bytes {
@@ -51,8 +55,10 @@ struct client {
 
 static int loop;
 static struct topic *topics[4096];
-static struct bytes batch;  /* frames for the topic of the client that is being read */
-static struct client *dead; /* freed at the end of the turn; linked by `topic` */
+static struct bytes batch;        /* frames for the topic of the client that is being read */
+static struct client *dead;       /* freed at the end of the turn; linked by `topic` */
+static unsigned long interval_ms; /* of pings; 0: none */
+static struct client *clients[DESCRIPTORS]; /* by descriptor, if there are pings */
 
 static void fail(const char *what) {
     perror(what);
@@ -112,6 +118,7 @@ static void leave(struct client *client) {
 static void end(struct client *client) {
     if (client->fd < 0) return;
     if (client->topic) leave(client);
+    if (interval_ms) clients[client->fd] = NULL;
     close(client->fd);
     client->fd = -1;
     forget(&client->in);
@@ -295,14 +302,40 @@ static void on_readable(struct client *client) {
 static void on_connection(int listener) {
     for (int i = 0; i < 64; i++) {
         int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) return;
+        if (fd < 0 || fd >= DESCRIPTORS) return;
         struct client *client = calloc(1, sizeof *client);
         if (!client) abort();
         client->fd = fd;
+        if (interval_ms) clients[fd] = client;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
         if (epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) < 0) fail("epoll_ctl");
     }
+}
+
+/* ---- heartbeats ---- */
+
+enum { SHARES = 64 };
+
+static uint64_t now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Pings a share if it is due; returns in how many ms to call again. */
+static int ping_some(void) {
+    static uint64_t next_ms;
+    static unsigned share;
+    if (!interval_ms) return -1;
+    uint64_t now = now_ms();
+    if (now >= next_ms) {
+        for (int fd = (int)share; fd < DESCRIPTORS; fd += SHARES)
+            if (clients[fd] && clients[fd]->topic) send_to(clients[fd], "\x89\0", 2);
+        share = (share + 1) % SHARES;
+        next_ms = (next_ms ? next_ms : now) + interval_ms / SHARES;
+    }
+    return next_ms > now ? (int)(next_ms - now) : 0;
 }
 
 static int listen_on(uint16_t port) {
@@ -327,11 +360,12 @@ int main(int argc, char **argv) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+    if (argc > 2) interval_ms = strtoul(argv[2], NULL, 10);
     loop = epoll_create1(EPOLL_CLOEXEC);
     int listener = listen_on((uint16_t)(argc > 1 ? atoi(argv[1]) : 0));
     if (loop < 0 || epoll_ctl(loop, EPOLL_CTL_ADD, listener, events) < 0) fail("epoll");
     for (;;) {
-        int count = epoll_wait(loop, events, 512, -1);
+        int count = epoll_wait(loop, events, 512, ping_some());
         for (int i = 0; i < count; i++) {
             struct client *client = events[i].data.ptr;
             if (!client) {

@@ -42,16 +42,27 @@ local function tidewire(is_free, ...)
   }
 end
 
+-- As many pings a second as 100,000 clients get in the default interval of 25 s.
+local IDLE_CLIENTS, PINGS = math.min(20000, descriptors - 100), 100000 / 25
+local INTERVAL = IDLE_CLIENTS / PINGS
+
 local SERVERS = {
   tidewire = tidewire(false),
   floor = { command = BUILD .. "/bench_limit", args = {}, ready = "port=(%d+)" },
   -- Queues that a client fills soon which does not read.
   ["short queues"] = tidewire(false, "-D", "queue.size=16"),
+  ["often"] = tidewire(false, "-D", "heartbeat.interval=" .. INTERVAL),
+  ["floor, often"] = {
+    command = BUILD .. "/bench_limit",
+    args = { "0", tostring(math.floor(INTERVAL * 1000)) },
+    ready = "port=(%d+)",
+  },
   ["2 workers"] = tidewire(true, "-D", "workers=2"),
   ["1 worker"] = tidewire(true, "-D", "workers=1"),
 }
 local BESIDE_FLOOR, BESIDE_ITSELF = { "tidewire", "floor" }, { "2 workers", "1 worker" }
 local SHORT_BESIDE_FLOOR = { "short queues", "floor" }
+local OFTEN_BESIDE_FLOOR = { "often", "floor, often" }
 
 -- One run of the load tool against a fresh server; its result.
 local function measure(name, args)
@@ -110,6 +121,13 @@ local IDLE = {
   { "memory per client", "bytes", function(result) return result.memory.bytes_per_client end },
   { "CPU per handshake", "us", function(result) return result.connect.server_cpu_us end },
   { "CPU while idle", "cores", function(result) return phase(result, "idle").server_cores end },
+}
+
+local HEARTBEAT = {
+  IDLE[3],
+  { "CPU per heartbeat", "us", function(result)
+    return phase(result, "idle").server_cores / PINGS * 1e6
+  end },
 }
 
 local TOUCHED = {
@@ -185,6 +203,10 @@ workload("open-1", TRAFFIC, open(1))
 workload("open-64", TRAFFIC, open(64))
 workload("idle", IDLE, idle(20000))
 workload("touched", TOUCHED, idle(20000, { "--channels", 1900, "--touch" }))
+-- For two rounds at least: the clients came faster than they are pinged.
+workload("heartbeat", HEARTBEAT, function(seconds)
+  return { "idle", "--clients", IDLE_CLIENTS, "--duration", math.max(seconds, 2 * INTERVAL) }
+end, OFTEN_BESIDE_FLOOR)
 workload("slow", SLOW, function(seconds)
   return { "slow", "--clients", 1000, "--share", 0.1, "--size", 8192, "--window", 8,
     "--receive-buffer", 65536, "--duration", 3 * seconds }

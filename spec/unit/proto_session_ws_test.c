@@ -219,6 +219,43 @@ static void asks_who_is_idle_and_ends_who_is_silent(void **state) {
     finish();
 }
 
+static void a_ping_goes_out_as_there_is_room(void **state) {
+    struct wire wire;
+    (void)state;
+    begin(1, with_heartbeat(), 64);
+    open_socket(&wire, 0);
+    for (size_t room = 0; room < 2; room++) {
+        wire.room = room;
+        pass(&world, 1000);
+        assert_int_equal(wire.length, room);
+        say_frame(&wire, TW_OP_PING, "", 0);
+        settle(&world);
+        assert_int_equal(wire.length, room);
+        give_room(&wire, SIZE_MAX);
+        settle(&world);
+        assert_got(&wire, "\x89\0\x8a\0");
+    }
+    /* Half of it is out, and no memory for the rest: nothing could follow. */
+    wire.room = 1;
+    tw_mem_fail_after(1);
+    pass(&world, 1000);
+    assert_int_equal(tw_mem_fail_after(-1), 0);
+    bury(&wire);
+    /* None is out: the next one will do. */
+    open_socket(&wire, 0);
+    wire.room = 0;
+    tw_mem_fail_after(1);
+    pass(&world, 1000);
+    assert_int_equal(tw_mem_fail_after(-1), 0);
+    give_room(&wire, SIZE_MAX);
+    pass(&world, 999);
+    assert_int_equal(wire.length, 0);
+    pass(&world, 1);
+    assert_got(&wire, "\x89\0");
+    hang_up(&wire);
+    finish();
+}
+
 static int slow_transform(struct tw_channel *channel, struct tw_identity *client,
                           struct tw_message **message, struct tw_effects *effects) {
     (void)channel, (void)client, (void)message, (void)effects;
@@ -425,6 +462,7 @@ int main(void) {
         cmocka_unit_test(who_publishes_faster_than_the_home_works_is_paused),
         cmocka_unit_test(who_is_paused_is_not_taken_for_silent),
         cmocka_unit_test(asks_who_is_idle_and_ends_who_is_silent),
+        cmocka_unit_test(a_ping_goes_out_as_there_is_room),
         cmocka_unit_test(who_is_idle_is_not_ended_for_what_handlers_take),
         cmocka_unit_test(their_close_is_echoed_and_our_side_shut_down),
         cmocka_unit_test(who_says_goodbye_and_reads_no_more_has_a_deadline),
