@@ -68,6 +68,7 @@ struct tw_bench_phase {
     const char *name;
     double seconds, client_cores;
     uint64_t deliveries, messages;
+    uint64_t pings;                     /* of the server's, each of which was answered */
     struct tw_bench_usage server;       /* if the pid is known */
     int64_t rss;                        /* bytes at its end; negative: unknown */
     struct tw_bench_histogram latency;  /* ns, of deliveries */
@@ -97,7 +98,7 @@ struct tw_bench {
     uint64_t rate_began_ns; /* open loop: message n is due n / rate later */
     void (*on_complete)(struct tw_bench *bench, uint32_t channel);
     uint64_t in_flight, awaited; /* messages; deliveries */
-    uint64_t messages, deliveries, slow_deliveries, foreign;
+    uint64_t messages, deliveries, slow_deliveries, foreign, pings;
     struct tw_bench_losses losses, slow_losses;
     char run_stamp[16]; /* latencies of messages sent at one time and read at another are one run */
     uint64_t run_latency, run_length;

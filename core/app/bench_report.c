@@ -88,6 +88,10 @@ static void json_phase(struct tw_buf *out, const struct tw_bench *bench,
                          per_million(usage->user_s, phase->deliveries),
                          per_million(usage->system_s, phase->deliveries),
                          per_million(usage->user_s + usage->system_s, phase->deliveries));
+        if (phase->pings > 0)
+            tw_buf_print(out, ",\"pings\":%llu,\"server_us_per_ping\":%.2f",
+                         (unsigned long long)phase->pings,
+                         per_million(usage->user_s + usage->system_s, phase->pings));
         if (phase->rss >= 0) tw_buf_print(out, ",\"server_rss\":%lld", (long long)phase->rss);
     }
     tw_buf_print(out, ",\"bottleneck\":\"%s\"}", bottleneck(bench, phase));

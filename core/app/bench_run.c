@@ -142,13 +142,13 @@ static void connect_all(struct tw_bench *bench) {
 /* ---- phases ---- */
 
 struct mark {
-    uint64_t at_ns, deliveries, messages;
+    uint64_t at_ns, deliveries, messages, pings;
     struct tw_bench_usage own, server;
 };
 
 static struct mark mark_now(const struct tw_bench *bench) {
-    return (struct mark){tw_bench_clock(), bench->deliveries, bench->messages, tw_bench_own_usage(),
-                         server_usage(bench)};
+    return (struct mark){tw_bench_clock(), bench->deliveries,    bench->messages,
+                         bench->pings,     tw_bench_own_usage(), server_usage(bench)};
 }
 
 static struct tw_bench_phase *phase_begin(struct tw_bench *bench, const char *name,
@@ -171,6 +171,7 @@ static void phase_end(struct tw_bench *bench, struct tw_bench_phase *phase,
     phase->server = tw_bench_usage_since(now.server, began->server);
     phase->deliveries = now.deliveries - began->deliveries;
     phase->messages = now.messages - began->messages;
+    phase->pings = now.pings - began->pings;
     phase->rss = bench->options->pid ? tw_bench_process_rss(bench->options->pid) : -ESRCH;
 }
 

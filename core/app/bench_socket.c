@@ -76,6 +76,7 @@ static void take_control(struct tw_bench *bench, struct tw_bench_client *client,
     if (head->opcode == TW_OP_CLOSE) {
         take_close(bench, client, payload, head->length);
     } else if (head->opcode == TW_OP_PING) {
+        bench->pings++;
         tw_bench_frame_append(&client->peer.out, TW_OP_PONG, payload, head->length,
                               (uint32_t)tw_rand_next(&bench->rand));
         tw_bench_peer_mark(bench, &client->peer);

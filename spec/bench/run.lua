@@ -124,10 +124,14 @@ local IDLE = {
 }
 
 local HEARTBEAT = {
-  IDLE[3],
   { "CPU per heartbeat", "us", function(result)
-    return phase(result, "idle").server_cores / PINGS * 1e6
+    return phase(result, "idle").server_us_per_ping
   end },
+  { "heartbeats", "/s", function(result)
+    local idle = phase(result, "idle")
+    return idle.pings / idle.seconds
+  end },
+  IDLE[3],
 }
 
 local TOUCHED = {
