@@ -350,9 +350,10 @@ static int script_run_timer(void *vm, struct tw_effects *effects, struct tw_fail
     return tw_timers_run((struct tw_vm *)vm, effects, failure);
 }
 
-static unsigned script_incarnation(void *vm) {
-    tw_vm_revive((struct tw_vm *)vm);
-    return ((const struct tw_vm *)vm)->incarnation;
+static unsigned script_incarnation(void *data) {
+    struct tw_vm *vm = (struct tw_vm *)data;
+    if (vm->is_dead) tw_vm_revive(vm);
+    return vm->incarnation;
 }
 
 const struct tw_hooks tw_script_hooks = {

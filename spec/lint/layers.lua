@@ -94,7 +94,11 @@ local function strip(text)
       while to <= #text and text:sub(to, to) ~= quote and text:sub(to, to) ~= "\n" do
         to = to + (text:sub(to, to) == "\\" and 2 or 1)
       end
-      local line_start = table.concat(out):match("[^\n]*$")
+      local line_start, i = "", #out
+      repeat
+        line_start, i = (out[i] or "") .. line_start, i - 1
+      until i < 1 or line_start:find("\n", 1, true)
+      line_start = line_start:match("[^\n]*$")
       local is_include = line_start:find("^%s*#%s*include%s*$")
       out[#out + 1] = is_include and text:sub(from, to) or quote .. quote
       at = to + 1

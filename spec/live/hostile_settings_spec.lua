@@ -22,7 +22,10 @@ describe("a broker.lua", function()
     assert.is_true(#text < 100000, #text .. " bytes of output")
   end
 
-  for _, name in ipairs(settings.names(settings.refused)) do
+  -- At the start broker.lua is read before there are workers, so once is enough.
+  local is_first = os.getenv "TIDEWIRE_WORKERS" == "1"
+
+  for _, name in ipairs(is_first and settings.names(settings.refused) or {}) do
     it("that is hostile ends the start with an error: " .. name, function()
       local kind = settings.refused[name]
       local code, out, err = live.run({ "run", live.folder { ["broker.lua"] = kind[1] },
@@ -36,7 +39,7 @@ describe("a broker.lua", function()
     end)
   end
 
-  for _, name in ipairs(settings.names(settings.passing)) do
+  for _, name in ipairs(is_first and settings.names(settings.passing) or {}) do
     it("whose metatables loop is read without them: " .. name, function()
       local broker = live.broker { files = { ["broker.lua"] = settings.passing[name],
         ["channels/a.lua"] = "return {}" } }

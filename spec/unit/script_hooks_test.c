@@ -371,7 +371,7 @@ static void objects_die_with_their_handler(void **state) {
     static const char *const names[] = {"message", "message", "channel",
                                         "channel", "client",  "client"};
     for (int i = 0; i < 6; i++) {
-        char payload[4], wanted[60];
+        char payload[12], wanted[60];
         snprintf(payload, sizeof payload, "%d", i + 3);
         snprintf(wanted, sizeof wanted, "%s used after its handler ended", names[i]);
         assert_int_equal(transformed(&stage, payload, ""), TW_ESCRIPT);

@@ -8,11 +8,10 @@ local loop = {}
 loop.factor = tonumber(os.getenv("TIDEWIRE_LOAD_FACTOR") or "") or 1
 loop.default_within = 2 -- seconds, before the factor
 
--- Between events the condition is asked again this often: it may look at something that is no
--- event of our loop (a file, a table of the kernel, an answer of the broker).
-local TICK_MS = 2
-
-local function noop() end
+-- Between events the condition is asked again, as it may look at something that is no event of our
+-- loop (a file, a table of the kernel, an answer of the broker): this often at first, and the more
+-- rarely the longer it takes, so that waiting does not itself keep the machine busy.
+local LEAST_TICK_MS, MOST_TICK_MS, TICKS = 2, 20, 10
 
 --- Seconds since some moment; for measuring how long something took.
 function loop.now()
@@ -24,9 +23,14 @@ end
 function loop.wait(condition, within)
   local value = condition()
   if value then return value end
-  local deadline = loop.now() + (within or loop.default_within) * loop.factor
+  local began = loop.now()
+  local deadline = began + (within or loop.default_within) * loop.factor
   local timer = uv.new_timer()
-  timer:start(TICK_MS, TICK_MS, noop)
+  local function tick()
+    local ms = (loop.now() - began) * 1000 / TICKS
+    timer:start(math.floor(math.min(math.max(ms, LEAST_TICK_MS), MOST_TICK_MS)), 0, tick)
+  end
+  tick()
   local ok, failure = pcall(function()
     repeat
       uv.run("once")
