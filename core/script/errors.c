@@ -13,9 +13,13 @@ enum { MOST_TEXT = 600, MOST = 100 };
 static void append(struct tw_load_errors *errors, const char *file, int line, const char *text);
 static int compare(const void *a, const void *b);
 
+bool tw_errors_are_full(const struct tw_load_errors *errors) {
+    return errors->count >= MOST;
+}
+
 void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, const char *format,
                    ...) {
-    if (errors->count == MOST) {
+    if (tw_errors_are_full(errors)) {
         errors->untold++;
         return;
     }

@@ -9,6 +9,8 @@
  * only counted: nobody reads more, and a file may make a million of them. */
 void tw_errors_add(struct tw_load_errors *errors, const char *file, int line, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
+/* Is every further one only counted? */
+bool tw_errors_are_full(const struct tw_load_errors *errors);
 /* By file, then line; at the end how many more there are. Once, when all are there. */
 void tw_errors_sort(struct tw_load_errors *errors);
 

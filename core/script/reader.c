@@ -58,7 +58,8 @@ void tw_reader_check_keys(struct tw_reader *reader, int table, const char *path,
         if (has_name(names, name)) continue;
         char full[PATH_SIZE];
         snprintf(full, sizeof full, "%s%s%s", path, path[0] ? "." : "", name);
-        const char *near = tw_str_nearest(name, names);
+        /* Of a hundred thousand wrong keys nobody reads most: to look for names takes seconds. */
+        const char *near = tw_errors_are_full(reader->errors) ? NULL : tw_str_nearest(name, names);
         if (near) {
             tw_reader_error(reader, full, "unknown key; did you mean '%s'?", near);
         } else {
