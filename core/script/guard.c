@@ -1,10 +1,16 @@
-/* guard.c: the watchdog, its signal, and the jump. */
+/* guard.c: the watchdog, its signal, and the jump.
+ *
+ * The watchdog looks every 10 ms. When no thread has called Lua for half a second it naps, and the
+ * next call wakes it. A call may read that it does not nap just before it does (a thread's store is
+ * not seen before its next load is done, and a fence would cost each call more than all the rest):
+ * so a nap has an end, and that call is noticed late. */
 #include "script/guard.h"
 
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <link.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -30,7 +36,14 @@
 #define NOT_INSTRUMENTED
 #endif
 
-enum { STAGE_1_EVERY_US = 1000, STAGE_1_MS = 20, STAGE_2_EVERY_US = 200, MAX_IDLE_US = 10000 };
+enum {
+    STAGE_1_EVERY_US = 1000,
+    STAGE_1_MS = 20,
+    STAGE_2_EVERY_US = 200,
+    MAX_IDLE_US = 10000,
+    QUIET_LOOKS = 50, /* without a call; then it naps */
+    NAP_MS = 100
+};
 
 /* A thread that calls Lua. Never freed: threads are few and live long. */
 struct slot {
@@ -46,12 +59,15 @@ struct slot {
     volatile sig_atomic_t is_signalled; /* any taken in this call? */
     /* The watchdog's own. */
     uint64_t seen, since_ms, signalled, signalled_ms;
+    uint64_t looked; /* the serial at the last look */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *slots; /* guarded by lock */
 static _Thread_local struct slot *mine;
+static atomic_bool is_napping; /* the watchdog; who makes it false posts `woken` */
+static sem_t woken;
 
 /* Where code lies that may be left by a jump, and where not. */
 struct range {
@@ -160,17 +176,48 @@ static unsigned look(struct slot *slot) {
     return may_kill ? STAGE_2_EVERY_US : STAGE_1_EVERY_US;
 }
 
+/* Looks at all; returns after how many microseconds to look again. */
+static unsigned look_at_all(bool *is_quiet) {
+    unsigned wait_us = MAX_IDLE_US;
+    *is_quiet = true;
+    pthread_mutex_lock(&lock);
+    for (struct slot *slot = slots; slot; slot = slot->next) {
+        uint64_t serial = atomic_load_explicit(&slot->serial, memory_order_relaxed);
+        unsigned us = look(slot);
+        if (us < wait_us) wait_us = us;
+        if (serial & 1 || serial != slot->looked) *is_quiet = false;
+        slot->looked = serial;
+    }
+    pthread_mutex_unlock(&lock);
+    return wait_us;
+}
+
+static void nap(void) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += NAP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    atomic_store(&is_napping, true);
+    sem_clockwait(&woken, CLOCK_MONOTONIC, &until);
+    atomic_store(&is_napping, false);
+}
+
+__attribute__((noinline)) static void wake_watchdog(void) {
+    if (atomic_exchange(&is_napping, false)) sem_post(&woken);
+}
+
 static void *watch(void *data) {
+    unsigned quiet_looks = 0;
     (void)data;
     for (;;) {
-        unsigned wait_us = MAX_IDLE_US;
-        pthread_mutex_lock(&lock);
-        for (struct slot *slot = slots; slot; slot = slot->next) {
-            unsigned us = look(slot);
-            if (us < wait_us) wait_us = us;
-        }
-        pthread_mutex_unlock(&lock);
-        nanosleep(&(struct timespec){.tv_nsec = (long)wait_us * 1000}, NULL);
+        bool is_quiet;
+        unsigned wait_us = look_at_all(&is_quiet);
+        quiet_looks = is_quiet ? quiet_looks + 1 : 0;
+        if (quiet_looks > QUIET_LOOKS)
+            nap();
+        else
+            nanosleep(&(struct timespec){.tv_nsec = (long)wait_us * 1000}, NULL);
     }
     return NULL;
 }
@@ -182,6 +229,7 @@ static void start(void) {
     pthread_t thread;
     dl_iterate_phdr(look_at_object, NULL);
     TW_REQUIRE(set_action && set_action(SIGURG, &action, NULL) == 0);
+    TW_REQUIRE(sem_init(&woken, 0, 0) == 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     TW_REQUIRE(pthread_create(&thread, NULL, watch, NULL) == 0);
@@ -232,10 +280,15 @@ int tw_guard_call(lua_State *L, int handler, unsigned deadline_ms, enum tw_guard
         return LUA_ERRRUN;
     }
     step(slot);
+    if (atomic_load_explicit(&is_napping, memory_order_relaxed)) wake_watchdog();
     int result = lua_pcall(L, 0, 0, handler);
     step(slot);
     if (slot->is_signalled == 0) return result;
     lua_sethook(L, NULL, 0, 0);
     if (result != 0) *end = TW_GUARD_INTERRUPTED;
     return result;
+}
+
+bool tw_guard_is_napping(void) {
+    return atomic_load(&is_napping);
 }

@@ -18,6 +18,7 @@
 #define TW_SCRIPT_GUARD_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 enum tw_guard_end {
     TW_GUARD_IN_TIME,
@@ -28,5 +29,8 @@ enum tw_guard_end {
 /* lua_pcall(L, 0, 0, handler) under a deadline; its result (LUA_ERRRUN when killed). Not reentrant
  * on a thread. deadline_ms 0: none. */
 int tw_guard_call(lua_State *L, int handler, unsigned deadline_ms, enum tw_guard_end *end);
+
+/* For tests: is the watchdog asleep until the next call, as nobody has called Lua for a while? */
+bool tw_guard_is_napping(void);
 
 #endif

@@ -3,6 +3,8 @@
  * long anything took. */
 #include "script_support.h"
 
+#include "script/guard.h"
+
 static const char *const hostile[] = {
     "while true do end",
     "pcall(function() while true do end end) while true do pcall(function() while true do end end) "
@@ -151,12 +153,42 @@ static void an_app_that_loops_at_load_does_not_load(void **state) {
     app_deinit(&app);
 }
 
+static void wait_for_nap(void) {
+    for (int i = 0; i < 6000 && !tw_guard_is_napping(); i++)
+        usleep(5000);
+    assert_true(tw_guard_is_napping());
+}
+
+/* Between the end of a nap and the next a call may wake nobody; so there are some tries. */
+static void a_call_wakes_the_watchdog(void **state) {
+    struct app app;
+    struct tw_failure failure;
+    char result[256];
+    bool is_awake = false;
+    (void)state;
+    hostile_app(&app, "script.jit=false");
+    struct tw_channel *peaceful = open_channel(&app, "peaceful");
+    struct tw_channel *channel = open_channel(&app, "hostile00");
+    for (int i = 0; i < 5 && !is_awake; i++) {
+        wait_for_nap();
+        assert_int_equal(transform(&app, peaceful, "{}", &failure, result, sizeof result), 0);
+        is_awake = !tw_guard_is_napping();
+    }
+    assert_true(is_awake);
+    wait_for_nap();
+    assert_int_equal(transform(&app, channel, "{}", &failure, result, sizeof result), TW_ESCRIPT);
+    tw_channel_free(channel);
+    tw_channel_free(peaceful);
+    app_deinit(&app);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRIPT_TEST(hostile_handlers_end_without_jit),
         SCRIPT_TEST(hostile_handlers_end_with_jit),
         SCRIPT_TEST(a_killed_handler_says_so),
         SCRIPT_TEST(an_app_that_loops_at_load_does_not_load),
+        SCRIPT_TEST(a_call_wakes_the_watchdog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
