@@ -1,6 +1,6 @@
 /* reload.c: a new generation: loaded on libuv's pool, swapped in by each worker, the old VMs freed.
  *
- *   idle -> loading (pool) -> swapping (each worker, between two messages) -> idle
+ *   idle -> loading (pool) -> swapping (each worker, until it needs its old VM no more) -> idle
  *
  * When only the file watch asks and the files say what they said before, nothing is swapped; nor if
  * they say what was rolled back from.
@@ -182,14 +182,19 @@ static void on_swapped(struct tw_hub *control, struct tw_mail *mail) {
 }
 
 /* On each worker. The old VM goes where the new one was, for the control worker to free. */
+static void after_swap(struct tw_hub *hub, void *old_vm) {
+    const struct tw_worker *worker = tw_worker_of(hub);
+    struct tw_reload *reload = worker->server->reload;
+    reload->vms[worker->index] = old_vm;
+    tw_server_call(hub, hub->hubs->workers, false, on_swapped, reload);
+}
+
 static void swap(struct tw_hub *hub, struct tw_mail *mail) {
     struct tw_reload *reload = mail->request;
     struct tw_worker *worker = tw_worker_of(hub);
-    struct tw_vm *old = worker->vm;
-    tw_hub_swap(hub, reload->generation, reload->vms[worker->index]);
     worker->vm = reload->vms[worker->index];
-    reload->vms[worker->index] = old;
-    tw_server_call(hub, hub->hubs->workers, false, on_swapped, reload);
+    hub->on_swapped = after_swap;
+    tw_hub_swap(hub, reload->generation, worker->vm);
 }
 
 /* The watch has seen a change that is none, or is back at what did not work. */

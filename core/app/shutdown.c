@@ -54,6 +54,7 @@ void tw_server_on_worker_empty(struct tw_worker *worker) {
 
 static void be_quiet(struct tw_hub *hub, struct tw_mail *mail) {
     (void)mail;
+    tw_hub_end_swap(hub); /* who loaded waits for it */
     ack(hub);
     tw_worker_of(hub)->is_quiet = true;
 }

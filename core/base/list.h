@@ -52,4 +52,14 @@ static inline void tw_list_move(struct tw_list *to, struct tw_list *from) {
     tw_list_init(from);
 }
 
+/* Moves all of `from` behind what `to` has; `from` is empty then. */
+static inline void tw_list_append_all(struct tw_list *to, struct tw_list *from) {
+    if (tw_list_is_empty(from)) return;
+    from->next->prev = to->prev;
+    from->prev->next = to;
+    to->prev->next = from->next;
+    to->prev = from->prev;
+    tw_list_init(from);
+}
+
 #endif

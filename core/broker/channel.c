@@ -8,7 +8,7 @@ struct tw_channel *tw_channel_new(struct tw_name *name, unsigned workers, struct
         tw_alloc(sizeof *channel + workers * sizeof channel->per_worker[0]);
     channel->name = tw_name_ref(name);
     tw_list_init(&channel->idle);
-    tw_list_init(&channel->stateless);
+    tw_list_init(&channel->place);
     for (size_t i = 0; i < TW_EPOCH_SIZE - 1; i++)
         channel->epoch[i] = (char)('a' + tw_rand_below(rand, 26));
     return channel;
@@ -16,7 +16,7 @@ struct tw_channel *tw_channel_new(struct tw_name *name, unsigned workers, struct
 
 void tw_channel_free(struct tw_channel *channel) {
     tw_list_remove(&channel->idle);
-    tw_list_remove(&channel->stateless);
+    tw_list_remove(&channel->place);
     tw_buf_deinit(&channel->carried);
     tw_quarantine_deinit(&channel->quarantine);
     tw_audience_deinit(&channel->audience);

@@ -28,10 +28,12 @@ struct tw_channel {
     uint64_t idle_since_ms;
     uint64_t slow_until_ms; /* a handler took long: till then its mail goes through the slow lane */
     uint32_t slow_mails;    /* of it, in that lane */
+    uint32_t swap;          /* the hub's, when it was bound; another one: it is behind, and its
+                               definition and its script side are those of the past generation */
     struct tw_quarantine quarantine;
     /* Without a script side: it gets one before its first hook, or by the hub's turn. With bytes of
      * the state that it had under another generation, if there are any. */
-    struct tw_list stateless; /* in hub->stateless as long as lacks_state */
+    struct tw_list place; /* in the hub's `behind`, `stateless` (lacks_state) or `complete` */
     bool lacks_state;
     struct tw_buf carried;
     unsigned carried_from; /* number of that generation */

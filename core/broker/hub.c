@@ -42,19 +42,33 @@ void tw_hub_init(struct tw_hub *hub, struct tw_hubs *hubs, unsigned index,
     tw_list_init(&hub->paused);
     tw_list_init(&hub->retiring);
     tw_list_init(&hub->idle_channels);
+    tw_list_init(&hub->complete);
     tw_list_init(&hub->stateless);
+    tw_list_init(&hub->behind);
     hub->spills = tw_alloc((hubs->workers + 1) * sizeof *hub->spills);
     tw_rand_seed(&hub->rand, seed);
     tw_hub_apply_settings(hub);
-    if (vm) tw_hub_open_literal_channels(hub);
+    for (size_t i = 0; vm && i < generation->definition_count; i++)
+        tw_hub_open_literal(hub, &generation->definitions[i]);
+}
+
+static void close_all(struct tw_hub *hub, struct tw_list *channels) {
+    while (!tw_list_is_empty(channels)) {
+        struct tw_channel *channel = TW_CONTAINER(channels->next, struct tw_channel, place);
+        if (tw_hub_is_behind(hub, channel)) channel->script = NULL; /* goes with its VM */
+        tw_hub_close_channel(hub, channel);
+    }
 }
 
 void tw_hub_deinit(struct tw_hub *hub) {
     struct tw_mail *mail;
-    struct tw_channel **channels = tw_hub_list_channels(hub);
-    for (size_t i = 0; channels[i]; i++)
-        tw_hub_close_channel(hub, channels[i]);
-    tw_free(channels);
+    close_all(hub, &hub->complete);
+    close_all(hub, &hub->stateless);
+    close_all(hub, &hub->behind);
+    while ((mail = tw_mail_queue_shift(&hub->chores))) {
+        if (mail->request) tw_topic_free(mail->request);
+        tw_mail_free(mail);
+    }
     while ((mail = tw_mail_queue_shift(&hub->self)))
         tw_mail_free(mail);
     while ((mail = tw_mail_queue_shift(&hub->taken)))
@@ -73,6 +87,7 @@ void tw_hub_deinit(struct tw_hub *hub) {
     tw_heap_deinit(&hub->ticks);
     tw_heap_deinit(&hub->expiries);
     tw_effects_deinit(&hub->effects);
+    tw_generation_unref(&hub->past);
     tw_generation_unref(&hub->generation);
 }
 
@@ -536,12 +551,14 @@ void tw_hub_handle(struct tw_hub *hub, struct tw_mail *mail) {
     case TW_MAIL_DELIVER:
         deliver(hub, mail->channel, mail->message, mail->variants);
         break;
-    case TW_MAIL_ASK_AGAIN:
-        tw_hub_on_ask_again(hub, mail);
-        break;
     case TW_MAIL_GONE:
-        tw_hub_on_gone(hub, mail);
-        break;
+        tw_hub_unlink_topic(hub, mail);
+        tw_mail_queue_append(&hub->chores, mail);
+        return;
+    case TW_MAIL_ASK_AGAIN:
+        mail->offset = UINT64_MAX;
+        tw_mail_queue_append(&hub->chores, mail);
+        return;
     case TW_MAIL_SEND:
         send_to(hub, mail);
         break;
@@ -586,6 +603,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_hub_run_ticks(hub);
     tw_hub_run_timers(hub);
     tw_hub_take_mail(hub);
+    tw_hub_do_chores(hub);
     tw_hub_complete_channels(hub);
     tw_hub_say_goodbyes(hub);
     tw_hub_reap_channels(hub);
@@ -606,7 +624,8 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
 bool tw_hub_is_busy(const struct tw_hub *hub) {
     bool has_mail = hub->self.head || hub->taken.head || hub->slow.head || hub->is_box_left;
     return (has_mail && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
-           !tw_list_is_empty(&hub->dirty_topics) || !tw_list_is_empty(&hub->stateless);
+           !tw_list_is_empty(&hub->dirty_topics) || !tw_list_is_empty(&hub->stateless) ||
+           hub->past || hub->chores.head;
 }
 
 bool tw_hub_is_late(const struct tw_hub *hub) {

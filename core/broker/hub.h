@@ -39,6 +39,7 @@ struct tw_hubs {
     const struct tw_dialect *dialect;
     struct tw_common *common; /* NULL: the scripts need none */
     int64_t wall_offset_ms;   /* unix time = monotonic time + this */
+    unsigned slice;           /* instead of TW_HUB_SLICE, if it is not 0 */
 };
 
 #define TW_HUB_BATCH 4096        /* up mails that one turn handles */
@@ -53,6 +54,7 @@ struct tw_hubs {
 #define TW_HUB_EXPIRIES 64       /* ends of tokens that one turn handles */
 #define TW_HUB_TIMERS 64         /* timers of handlers that one turn runs */
 #define TW_HUB_REAPS 256         /* idle channels that one turn lets go */
+#define TW_HUB_SLICE 256         /* channels and subscribers that one turn sees to after a swap */
 #define TW_CHANNEL_IDLE_MS 60000 /* a channel made by a pattern outlives its last use by this */
 
 struct tw_hub_stats {
@@ -81,7 +83,7 @@ struct tw_hub {
     struct tw_map clients; /* by id, joined ones */
     struct tw_waits waits;
     struct tw_heap ticks, expiries;
-    struct tw_list dirty, paused, retiring, idle_channels, stateless;
+    struct tw_list dirty, paused, retiring, idle_channels;
     struct tw_list dirty_topics; /* with a batch that is not written yet */
     char *room;                  /* owned: TW_PACK_ROOM bytes for the batch that is written */
     struct tw_mail_queue self;   /* up mail to myself */
@@ -104,6 +106,13 @@ struct tw_hub {
     unsigned incarnation;      /* of the VM, when the channels were opened */
     struct tw_rand rand;
     struct tw_hub_stats stats;
+    struct tw_list complete, stateless, behind; /* each channel is in one of these */
+    /* A swap that is under way, see hub_swap.c. */
+    struct tw_generation *past;  /* ref; NULL: none is */
+    void *past_vm;               /* borrowed; with the states of those that are behind */
+    uint32_t swaps;              /* so far */
+    size_t unopened;             /* definitions from this on may lack their channel */
+    struct tw_mail_queue chores; /* down mail that takes several turns */
     /* Goodbyes still to say, see hub_drain.c. */
     uint64_t *goodbyes;
     size_t goodbye_count, goodbye_next;
@@ -113,6 +122,8 @@ struct tw_hub {
     bool is_stalled; /* some hub's down lane is full: up mail waits until that hub wakes this one */
     /* Answers to tw_hub_publish_from_api. */
     void (*on_answer)(struct tw_hub *hub, const struct tw_mail *answer);
+    /* A swap is over: nothing of the old VM is needed any more; the driver frees it. */
+    void (*on_swapped)(struct tw_hub *hub, void *old_vm);
     void *owner; /* the driver's */
 };
 
@@ -163,10 +174,14 @@ void tw_hub_catch_up(struct tw_hub *hub, struct tw_client *client);
 /* Counts a control frame of a client against its message rate; TW_ERATE when over it. */
 int tw_hub_take_control(struct tw_hub *hub, struct tw_client *client);
 
-/* Swaps to a new generation between two messages (keeps a ref): carries channels' states from the
- * old VM, lets go of channels that have no definition any more, has changed authorize asked again,
- * applies settings. Returns with the old VM unused; the driver frees it. */
+/* Swaps to a new generation between two messages (keeps a ref): no hook of the old one runs from
+ * now on. The turns that follow, or the first need of each channel, carry its state from the old
+ * VM, let it go if it has no definition any more, and have a changed authorize asked again. The old
+ * VM is in use until on_swapped, which each swap ends with (not at the control hub, vm NULL). */
 void tw_hub_swap(struct tw_hub *hub, struct tw_generation *generation, void *vm);
+/* Does at once what is left of a swap, if one is under way: before a further one, or when there
+ * will be no turns any more. */
+void tw_hub_end_swap(struct tw_hub *hub);
 
 /* Says goodbye (1001) to every client, spread evenly over `window_ms`; new ones are to be refused
  * from now on (is_draining). */

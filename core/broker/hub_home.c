@@ -15,17 +15,19 @@ static void lack_state(struct tw_hub *hub, struct tw_channel *channel) {
     channel->script = NULL;
     if (channel->lacks_state) return;
     channel->lacks_state = true;
-    tw_list_append(&hub->stateless, &channel->stateless);
+    tw_list_remove(&channel->place);
+    tw_list_append(&hub->stateless, &channel->place);
 }
 
 /* Finds it or makes it, without a script side. */
 static struct tw_channel *make(struct tw_hub *hub, struct tw_name *name) {
     struct tw_channel *channel = tw_hub_find_channel(hub, name);
-    if (channel) return channel;
+    if (channel && tw_hub_take_over(hub, channel)) return channel;
     if (!tw_channel_name_is_valid(name->text)) return NULL;
     if (!tw_generation_match(hub->generation, name->text)) return NULL;
     channel = tw_channel_new(name, hub->hubs->workers, &hub->rand);
     tw_channel_bind(channel, hub->generation);
+    channel->swap = hub->swaps;
     tw_map_add(&hub->channels, name->hash, channel);
     lack_state(hub, channel);
     tw_hub_arm_tick(hub, channel);
@@ -38,7 +40,8 @@ static void complete(struct tw_hub *hub, struct tw_channel *channel, unsigned de
     struct tw_failure failure = {0};
     if (!channel->lacks_state) return;
     channel->lacks_state = false;
-    tw_list_remove(&channel->stateless);
+    tw_list_remove(&channel->place);
+    tw_list_append(&hub->complete, &channel->place);
     bool is_carried = channel->carried.length > 0;
     int status =
         (is_carried ? hooks->carry : hooks->open)(hub->vm, channel, &hub->effects, &failure);
@@ -60,46 +63,37 @@ void tw_hub_complete_channel(struct tw_hub *hub, struct tw_channel *channel) {
 void tw_hub_complete_channels(struct tw_hub *hub) {
     tw_hub_check_vm(hub);
     while (!tw_list_is_empty(&hub->stateless)) {
-        complete(hub, TW_CONTAINER(hub->stateless.next, struct tw_channel, stateless), 0);
+        complete(hub, TW_CONTAINER(hub->stateless.next, struct tw_channel, place), 0);
         tw_hub_check_vm(hub);
         if (tw_hub_is_late(hub)) break;
     }
 }
 
-void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel, void *old_vm,
-                         unsigned old_number) {
+void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel) {
     struct tw_failure failure = {0};
-    if (channel->lacks_state) return;  /* what is carried already, is still */
+    if (channel->lacks_state) { /* what is carried already, is still */
+        tw_list_remove(&channel->place);
+        tw_list_append(&hub->stateless, &channel->place);
+        return;
+    }
     if (channel->carried.length > 0) { /* its VM died before it was migrated */
         lack_state(hub, channel);
         return;
     }
-    int status = hub->hubs->hooks->save(old_vm, channel, &failure);
+    int status = hub->hubs->hooks->save(hub->past_vm, channel, &failure);
     if (status != 0) {
         tw_hub_report(hub, channel, TW_PART_STATE, status, &failure);
         tw_hub_settle(hub, status, 0);
     }
-    channel->carried_from = old_number;
+    channel->carried_from = hub->past->number;
     lack_state(hub, channel);
 }
 
-struct tw_channel **tw_hub_list_channels(struct tw_hub *hub) {
-    size_t count = 0, at = 0;
-    struct tw_channel *channel,
-        **all = tw_alloc((hub->channels.count + 1) * sizeof(struct tw_channel *));
-    while ((channel = tw_map_next(&hub->channels, &at)))
-        all[count++] = channel;
-    return all;
-}
-
-void tw_hub_open_literal_channels(struct tw_hub *hub) {
-    const struct tw_generation *generation = hub->generation;
-    for (size_t i = 0; i < generation->definition_count; i++) {
-        if (generation->definitions[i].is_pattern) continue;
-        struct tw_name *name = tw_name_new(tw_str_of(generation->definitions[i].name));
-        if (tw_hub_home(hub, name) == hub->index) make(hub, name);
-        tw_name_unref(&name);
-    }
+void tw_hub_open_literal(struct tw_hub *hub, const struct tw_definition *definition) {
+    if (definition->is_pattern) return;
+    struct tw_name *name = tw_name_new(tw_str_of(definition->name));
+    if (tw_hub_home(hub, name) == hub->index) make(hub, name);
+    tw_name_unref(&name);
 }
 
 void tw_hub_close_channel(struct tw_hub *hub, struct tw_channel *channel) {
@@ -121,7 +115,10 @@ void tw_hub_reap_channels(struct tw_hub *hub) {
     for (unsigned i = 0; i < TW_HUB_REAPS && !tw_list_is_empty(&hub->idle_channels); i++) {
         struct tw_channel *channel = TW_CONTAINER(hub->idle_channels.next, struct tw_channel, idle);
         if (hub->now_ms - channel->idle_since_ms < TW_CHANNEL_IDLE_MS) return;
-        tw_hub_close_channel(hub, channel);
+        if (tw_hub_is_behind(hub, channel))
+            tw_hub_take_over(hub, channel); /* is it one of a pattern still? */
+        else
+            tw_hub_close_channel(hub, channel);
     }
 }
 
@@ -131,19 +128,18 @@ uint64_t tw_hub_next_reap_ms(const struct tw_hub *hub) {
            TW_CHANNEL_IDLE_MS;
 }
 
-/* A handler that had to be killed took its VM along. The channels begin with an empty state; their
- * clients notice nothing. An `init` may kill the new VM as well: then the next check begins again.
- */
+/* A handler that had to be killed took its VM along. The channels begin with an empty state, but
+ * for those whose state is not in it yet; their clients notice nothing. An `init` may kill the new
+ * VM as well: then the next check begins again. */
 void tw_hub_check_vm(struct tw_hub *hub) {
     const struct tw_hooks *hooks = hub->hubs->hooks;
     if (!hub->vm || hooks->incarnation(hub->vm) == hub->incarnation) return;
     hub->incarnation = hooks->incarnation(hub->vm);
-    struct tw_channel **all = tw_hub_list_channels(hub);
-    for (size_t i = 0; all[i]; i++) {
-        if (!all[i]->lacks_state) all[i]->lacks_init = tw_quarantine_is_on(&all[i]->quarantine);
-        lack_state(hub, all[i]);
+    for (struct tw_list *node; (node = tw_list_shift(&hub->complete));) {
+        struct tw_channel *channel = TW_CONTAINER(node, struct tw_channel, place);
+        channel->lacks_init = tw_quarantine_is_on(&channel->quarantine);
+        lack_state(hub, channel);
     }
-    tw_free(all);
 }
 
 /* --- ticks --- */
@@ -161,6 +157,11 @@ void tw_hub_run_ticks(struct tw_hub *hub) {
     while ((node = tw_heap_first(&hub->ticks)) && node->at_ms <= hub->now_ms) {
         struct tw_channel *channel = TW_CONTAINER(node, struct tw_channel, tick);
         struct tw_failure failure = {0};
+        if (tw_hub_is_behind(hub, channel)) { /* has it a tick still, and now? */
+            tw_hub_take_over(hub, channel);
+            if (tw_hub_is_late(hub)) break;
+            continue;
+        }
         uint64_t every_ms = channel->definition->tick_ms, next = node->at_ms + every_ms;
         tw_heap_remove(&hub->ticks, node);
         tw_heap_add(&hub->ticks, node, next > hub->now_ms ? next : hub->now_ms + every_ms);

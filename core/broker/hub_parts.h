@@ -4,6 +4,8 @@
 
 #include "broker/hub.h"
 
+struct tw_slice;
+
 /* hub_mail.c */
 struct tw_mail *tw_mail_queue_shift(struct tw_mail_queue *queue);
 void tw_mail_queue_append(struct tw_mail_queue *queue, struct tw_mail *mail);
@@ -36,14 +38,12 @@ struct tw_channel *tw_hub_find_channel(struct tw_hub *hub, const struct tw_name 
 /* Finds it or makes it by its definition; NULL: there is none. `depth`: of the mail that wants it.
  */
 struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth);
-/* All of them and a NULL behind; owned (tw_free), for loops that close channels. */
-struct tw_channel **tw_hub_list_channels(struct tw_hub *hub);
-/* Makes those of definitions without captures. Each gets its state in a turn of its own, if that
- * takes long, or before its first hook: a hundred `init` that last must not hold up the loop. */
-void tw_hub_open_literal_channels(struct tw_hub *hub);
-/* Copies the state out of a VM that goes; it is migrated in the same way. */
-void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel, void *old_vm,
-                         unsigned old_number);
+/* Makes the one of that definition, if it has no captures and this is its home. It gets its state
+ * in a turn of its own, if that takes long, or before its first hook: a hundred `init` that last
+ * must not hold up the loop. */
+void tw_hub_open_literal(struct tw_hub *hub, const struct tw_definition *definition);
+/* Copies the state of one that is behind out of the past VM; it is migrated in the same way. */
+void tw_hub_save_channel(struct tw_hub *hub, struct tw_channel *channel);
 /* Gives it its state, by init or migrate, unless it has one. */
 void tw_hub_complete_channel(struct tw_hub *hub, struct tw_channel *channel);
 /* All that lack one, or as many as there is time for in this turn. */
@@ -81,10 +81,14 @@ void tw_hub_on_subscribed(struct tw_hub *hub, const struct tw_mail *mail);
 void tw_hub_on_release(struct tw_hub *hub, const struct tw_mail *mail);
 void tw_hub_on_add_sub(struct tw_hub *hub, const struct tw_mail *mail);
 void tw_hub_on_end_sub(struct tw_hub *hub, const struct tw_mail *mail);
-void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail);
+/* Have each sub asked again; end each sub. Chores: false if subs are left for the next slice, else
+ * the mail is done with. */
+bool tw_hub_on_ask_again(struct tw_hub *hub, struct tw_mail *mail, struct tw_slice *slice);
+bool tw_hub_on_gone(struct tw_hub *hub, struct tw_mail *mail, struct tw_slice *slice);
+/* Nothing is delivered to the topic of a mail TW_MAIL_GONE any more. */
+void tw_hub_unlink_topic(struct tw_hub *hub, struct tw_mail *mail);
 /* Has the home asked whether the sub may still be, and of which class it is. */
 void tw_hub_ask_again(struct tw_hub *hub, struct tw_sub *sub);
-void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail);
 struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name);
 struct tw_client *tw_hub_find_client(struct tw_hub *hub, uint64_t id);
 /* Ends the subscriptions of clients that retired. */
@@ -106,6 +110,22 @@ void tw_hub_end_tokens(struct tw_hub *hub);
 
 /* hub_swap.c: what the hub reads once from its settings. */
 void tw_hub_apply_settings(struct tw_hub *hub);
+static inline bool tw_hub_is_behind(const struct tw_hub *hub, const struct tw_channel *channel) {
+    return channel->swap != hub->swaps;
+}
+/* The channel belongs to the hub's generation from now on, if it is behind; before anything that
+ * needs its definition or runs a hook. False: the generation has none for it, it is gone. Not while
+ * effects wait to be applied. */
+bool tw_hub_take_over(struct tw_hub *hub, struct tw_channel *channel);
+/* A slice of what a swap left to do: channels that are behind, then down mail that takes long. */
+void tw_hub_do_chores(struct tw_hub *hub);
+/* The turn's share of that. */
+struct tw_slice {
+    unsigned left;
+    uint64_t until_ms;
+};
+/* Counts one more channel or subscriber; false: not in this turn. */
+bool tw_slice_take(const struct tw_hub *hub, struct tw_slice *slice);
 
 /* hub_drain.c */
 void tw_hub_say_goodbyes(struct tw_hub *hub);

@@ -14,8 +14,17 @@
 #include "base/status.h"
 #include "broker/hub_parts.h"
 
+static void look_up_queue(const struct tw_hub *hub, struct tw_topic *topic) {
+    const struct tw_definition *definition =
+        tw_generation_match(hub->generation, topic->name->text);
+    topic->swap = hub->swaps;
+    if (definition) topic->queue = definition->queue;
+}
+
 struct tw_topic *tw_hub_find_topic(struct tw_hub *hub, const struct tw_name *name) {
-    return tw_map_get(&hub->topics, name->hash, &name->text);
+    struct tw_topic *topic = tw_map_get(&hub->topics, name->hash, &name->text);
+    if (topic && topic->swap != hub->swaps) look_up_queue(hub, topic);
+    return topic;
 }
 
 static uint64_t mix(uint64_t id) {
@@ -91,7 +100,8 @@ static void leave_topic(struct tw_hub *hub, struct tw_sub *sub, uint8_t depth) {
     mail->withheld = topic->withheld;
     topic->dropped = topic->withheld = 0;
     tw_topic_remove(topic, sub);
-    if (topic->count == 0) {
+    /* One that is unlinked belongs to a chore. */
+    if (topic->count == 0 && tw_hub_find_topic(hub, topic->name) == topic) {
         tw_map_remove(&hub->topics, topic->name->hash, &topic->name->text);
         tw_topic_free(topic);
     }
@@ -114,10 +124,8 @@ static void end_sub(struct tw_hub *hub, struct tw_sub *sub, uint8_t depth) {
 static void join_topic(struct tw_hub *hub, struct tw_sub *sub, const char *epoch) {
     struct tw_topic *topic = tw_hub_find_topic(hub, sub->name);
     if (!topic) {
-        const struct tw_definition *definition =
-            tw_generation_match(hub->generation, sub->name->text);
-        topic = tw_topic_new(sub->name,
-                             definition ? definition->queue : hub->generation->settings.queue);
+        topic = tw_topic_new(sub->name, hub->generation->settings.queue);
+        look_up_queue(hub, topic);
         tw_map_add(&hub->topics, topic->name->hash, topic);
     }
     memcpy(topic->epoch, epoch, sizeof topic->epoch);
@@ -210,18 +218,30 @@ void tw_hub_ask_again(struct tw_hub *hub, struct tw_sub *sub) {
     tw_hub_post(hub, tw_hub_home(hub, sub->name), mail);
 }
 
-void tw_hub_on_ask_again(struct tw_hub *hub, const struct tw_mail *mail) {
-    struct tw_topic *topic = tw_hub_find_topic(hub, mail->channel);
-    for (uint32_t i = 0; topic && i < topic->count; i++)
-        tw_hub_ask_again(hub, topic->subs[i]);
+/* From the last one on; `offset` counts those that are left. Who leaves only moves others to the
+ * front, and who comes is asked by now: so nobody is left out. */
+bool tw_hub_on_ask_again(struct tw_hub *hub, struct tw_mail *mail, struct tw_slice *slice) {
+    const struct tw_topic *topic = tw_hub_find_topic(hub, mail->channel);
+    if (!topic) return true;
+    if (mail->offset > topic->count) mail->offset = topic->count;
+    for (; mail->offset > 0; mail->offset--) {
+        if (!tw_slice_take(hub, slice)) return false;
+        tw_hub_ask_again(hub, topic->subs[mail->offset - 1]);
+    }
+    return true;
 }
 
-/* The subs end here, not with the turn: a channel that comes back under this name has another
- * epoch, and all subs of a topic are of one. */
-void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
-    struct tw_topic *topic;
-    while ((topic = tw_hub_find_topic(hub, mail->channel))) {
+/* A channel that comes back under this name has another epoch, and all subs of a topic are of one:
+ * so it gets another topic, even if subs of this one are still to be closed. */
+void tw_hub_unlink_topic(struct tw_hub *hub, struct tw_mail *mail) {
+    mail->request = tw_map_remove(&hub->topics, mail->channel->hash, &mail->channel->text);
+}
+
+bool tw_hub_on_gone(struct tw_hub *hub, struct tw_mail *mail, struct tw_slice *slice) {
+    struct tw_topic *topic = mail->request;
+    while (topic && topic->count > 0) {
         struct tw_sub *sub = topic->subs[topic->count - 1];
+        if (!tw_slice_take(hub, slice)) return false;
         struct tw_client *client = sub->client;
         if (!client->is_closing) {
             tw_hub_catch_up(hub, client);
@@ -231,6 +251,8 @@ void tw_hub_on_gone(struct tw_hub *hub, const struct tw_mail *mail) {
         }
         end_sub(hub, sub, 0);
     }
+    if (topic) tw_topic_free(topic);
+    return true;
 }
 
 void tw_hub_end_retired(struct tw_hub *hub) {
@@ -333,7 +355,7 @@ void tw_hub_on_release(struct tw_hub *hub, const struct tw_mail *mail) {
 void tw_hub_on_unsubscribe(struct tw_hub *hub, const struct tw_mail *mail) {
     struct tw_failure failure = {0};
     struct tw_channel *channel = find_same(hub, mail);
-    if (!channel) return;
+    if (!channel || !tw_hub_take_over(hub, channel)) return;
     if (!TW_CHECK(channel->per_worker[mail->from] > 0)) return;
     channel->per_worker[mail->from]--;
     channel->subscribers--;

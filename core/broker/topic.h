@@ -51,6 +51,7 @@ struct tw_batch {
 struct tw_topic {
     struct tw_name *name;      /* ref */
     char epoch[TW_EPOCH_SIZE]; /* of the channel that counts these subs */
+    uint32_t swap;             /* the hub's, when `queue` was looked up */
     struct tw_queue_settings queue;
     uint64_t dropped, withheld; /* not yet reported home */
     struct tw_batch batch;

@@ -20,7 +20,8 @@
 struct node {
     struct tw_sim *sim;
     struct tw_hub hub;
-    struct tw_vm *vm, *next_vm; /* next_vm: of a generation that is to be swapped in */
+    struct tw_vm *vm;
+    struct tw_vm *next_vm, *past_vm; /* one that is to be swapped in; one with states still in it */
     struct tw_ws_pool *pool;
     struct tw_session_config sessions;
     uint64_t due_ms;
@@ -127,6 +128,15 @@ static void on_answer(struct tw_hub *hub, const struct tw_mail *mail) {
     *sim->answer->failure = *mail->failure;
 }
 
+static void on_swapped(struct tw_hub *hub, void *old_vm) {
+    struct node *node = hub->owner;
+    struct tw_hook_counts counts = tw_vm_recent_hook_counts(old_vm);
+    node->sim->before.calls += counts.calls;
+    node->sim->before.failures += counts.failures;
+    node->past_vm = NULL;
+    tw_vm_free(old_vm);
+}
+
 /* --- new and free --- */
 
 static void init_nodes(struct tw_sim *sim, struct tw_vm **vms) {
@@ -144,6 +154,7 @@ static void init_nodes(struct tw_sim *sim, struct tw_vm **vms) {
                     now_ms(sim));
         node->hub.owner = node;
         node->hub.on_answer = on_answer;
+        node->hub.on_swapped = on_swapped;
         node->pool = tw_ws_pool_new(16);
         node->sessions = (struct tw_session_config){.hub = &node->hub,
                                                     .pool = node->pool,
@@ -181,6 +192,7 @@ int tw_sim_new(struct tw_sim **out, const struct tw_app *app, uint64_t seed,
     sim->hubs.dialect = &tw_dialect_raw;
     sim->hubs.common = sim->common;
     sim->hubs.wall_offset_ms = WALL_OFFSET_MS;
+    sim->hubs.slice = 1; /* all that can happen between two slices, does */
     tw_admission_init(&sim->hubs.admission);
     tw_past_init(&sim->past, vms[0]);
     init_nodes(sim, vms);
@@ -201,7 +213,8 @@ void tw_sim_free(struct tw_sim *sim) {
         tw_hub_deinit(&node->hub);
         tw_ws_pool_free(node->pool);
         if (node->vm) tw_vm_free(node->vm);
-        if (node->next_vm) tw_vm_free(node->next_vm);
+        tw_vm_free(node->next_vm);
+        tw_vm_free(node->past_vm);
         tw_mailbox_deinit(&sim->hubs.boxes[i]);
     }
     TW_CHECK(tw_admission_count(&sim->hubs.admission) == 0);
@@ -250,20 +263,16 @@ struct tw_link *tw_sim_connect(struct tw_sim *sim, const struct tw_ip *ip,
 static int load(struct tw_sim *sim, const char *why, struct tw_load_errors *errors);
 
 static void swap(struct node *node) {
-    struct tw_vm *old = node->vm;
-    node->hub.now_ms = now_ms(node->sim); /* deadlines begin with the swap */
-    tw_hub_swap(&node->hub, node->sim->next_generation, node->next_vm);
+    node->past_vm = node->vm;
     node->vm = node->next_vm;
     node->next_vm = NULL;
-    struct tw_hook_counts counts = tw_vm_recent_hook_counts(old);
-    node->sim->before.calls += counts.calls;
-    node->sim->before.failures += counts.failures;
-    tw_vm_free(old);
+    node->hub.now_ms = now_ms(node->sim); /* deadlines begin with the swap */
+    tw_hub_swap(&node->hub, node->sim->next_generation, node->vm);
 }
 
 static bool is_swapping(const struct tw_sim *sim) {
     for (unsigned i = 0; i < sim->hubs.workers; i++)
-        if (sim->nodes[i].next_vm) return true;
+        if (sim->nodes[i].next_vm || sim->nodes[i].past_vm) return true;
     return false;
 }
 

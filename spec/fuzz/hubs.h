@@ -25,6 +25,11 @@ static void vm_free(struct vm *vm) {
     tw_free(vm);
 }
 
+static void on_swapped(struct tw_hub *hub, void *old_vm) {
+    (void)hub;
+    vm_free((struct vm *)old_vm);
+}
+
 /* All hubs; the control hub, too. */
 #define EACH_HUB(world, i)                                                                         \
     unsigned i = 0;                                                                                \
@@ -45,12 +50,14 @@ static inline void world_begin(struct world *world, struct fuzz_input *input, un
     tw_admission_init(&world->hubs.admission);
     choose_luck(world, input);
     world->generation = choose_generation(world, input);
+    world->hubs.slice = 1 + world->luck[0] % 3;
     for (EACH_HUB(world, i))
         tw_mailbox_init(&world->boxes[i], bound);
     for (EACH_HUB(world, i)) {
         if (i < workers) world->vm[i] = vm_new(world);
         tw_hub_init(&world->hub[i], &world->hubs, i, world->generation, world->vm[i], 77 + i,
                     FIRST_MS);
+        world->hub[i].on_swapped = on_swapped;
         world->is_woken[i] = true;
     }
 }
@@ -96,14 +103,12 @@ static inline void world_pass(struct world *world, uint64_t ms) {
     world_settle(world);
 }
 
-/* The hub takes over the newest generation; its old VM is gone at once. */
+/* The hub takes over the newest generation; its old VM is gone as soon as it may. */
 static inline void world_swap(struct world *world, unsigned i) {
-    struct vm *old = world->vm[i];
     if (world->hub[i].generation == world->generation) return;
     world->hub[i].now_ms = world->now_ms;
-    if (old) world->vm[i] = vm_new(world);
+    if (world->vm[i]) world->vm[i] = vm_new(world);
     tw_hub_swap(&world->hub[i], world->generation, world->vm[i]);
-    if (old) vm_free(old);
     world->is_woken[i] = true;
 }
 

@@ -13,6 +13,8 @@ enum { MAX_HUBS = 5, MAX_DEFINITIONS = 8, ANYWHERE = -1 };
 
 struct fake_vm {
     unsigned number;
+    unsigned incarnation;
+    bool is_free;
 };
 
 /* What a script keeps for a channel. */
@@ -38,8 +40,9 @@ struct script {
     uint64_t timer_ms; /* of the one timer there is; 0: none */
     struct tw_channel *timer_channel;
     unsigned audiences, views, expiries, cancels;
-    unsigned opens, closes, carries, authorizes, subscribes, unsubscribes, ticks;
+    unsigned opens, closes, saves, carries, authorizes, subscribes, unsubscribes, ticks;
     unsigned carried_from; /* the number of the generation */
+    unsigned swapped;      /* swaps that are over */
     unsigned gone;         /* expected: states that go with their VM, since their channel is gone */
 };
 
@@ -90,6 +93,8 @@ static int hook_save(void *vm, struct tw_channel *channel, struct tw_failure *fa
     (void)failure;
     struct fake_state *state = (struct fake_state *)channel->script;
     assert_ptr_equal(state->vm, vm);
+    assert_false(state->vm->is_free);
+    script.saves++;
     tw_buf_append(&channel->carried, &state->value, sizeof state->value);
     free_state(state);
     channel->script = NULL;
@@ -206,8 +211,7 @@ static int hook_run_timer(void *vm, struct tw_effects *effects, struct tw_failur
 }
 
 static unsigned hook_incarnation(void *vm) {
-    (void)vm;
-    return 0;
+    return ((const struct fake_vm *)vm)->incarnation;
 }
 
 static const struct tw_hooks fake_hooks = {
@@ -394,6 +398,12 @@ static inline void wake(void *driver, unsigned index) {
     ((struct world *)driver)->is_woken[index] = true;
 }
 
+static inline void on_swapped(struct tw_hub *hub, void *old_vm) {
+    assert_ptr_not_equal(hub->vm, old_vm);
+    ((struct fake_vm *)old_vm)->is_free = true;
+    script.swapped++;
+}
+
 static inline void count_log(void *data, enum tw_log_level level, const char *line, size_t length) {
     (void)data, (void)level, (void)line, (void)length;
     log_lines++;
@@ -440,6 +450,7 @@ static inline void world_begin(struct world *world, unsigned workers,
         world->vm[i].number = generation->number;
         tw_hub_init(&world->hub[i], &world->hubs, i, generation, i < workers ? &world->vm[i] : NULL,
                     77 + i, FIRST_MS);
+        world->hub[i].on_swapped = on_swapped;
     }
 }
 
@@ -522,7 +533,7 @@ static inline void swap_all(struct world *world, struct tw_generation *generatio
     static struct fake_vm vms[64][MAX_HUBS];
     struct fake_vm *fresh = vms[generation->number % COUNT_OF(vms)];
     for (unsigned i = 0; i <= world->hubs.workers; i++) {
-        fresh[i].number = generation->number;
+        fresh[i] = (struct fake_vm){.number = generation->number};
         world->hub[i].now_ms = world->now_ms;
         tw_hub_swap(&world->hub[i], generation, i < world->hubs.workers ? &fresh[i] : NULL);
         world->is_woken[i] = true;
@@ -551,6 +562,8 @@ static inline void check_hub_is_empty(struct tw_hub *hub) {
     assert_int_equal(hub->slow_orphans, 0);
     assert_int_equal(hub->expiries.count, 0);
     assert_int_equal(hub->effects.count, 0);
+    assert_int_equal(hub->chores.count, 0);
+    assert_null(hub->past);
     assert_true(tw_list_is_empty(&hub->paused));
     assert_true(tw_list_is_empty(&hub->dirty));
     assert_true(tw_list_is_empty(&hub->retiring));
