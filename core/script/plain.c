@@ -58,6 +58,14 @@ void tw_plain_push(lua_State *L, const struct tw_buf *bytes) {
     lua_remove(L, r.seen);
 }
 
+/* The guard's hook is not called while nothing but C runs. To end by an error now is better than to
+ * be killed a little later, with the VM and the states of all other channels. */
+static void check_deadline(lua_State *L) {
+    if (lua_gethookmask(L) == 0) return;
+    lua_sethook(L, NULL, 0, 0); /* or it would raise in the error's handler */
+    luaL_error(L, "to copy it takes longer than script.deadline");
+}
+
 static void write_value(struct writer *w, int index, struct tw_path *path) {
     lua_State *L = w->L;
     switch (lua_type(L, index)) {
@@ -120,6 +128,7 @@ static void write_table(struct writer *w, int index, struct tw_path *path) {
     lua_pushnil(L);
     while (lua_next(L, index)) {
         int top = lua_gettop(L);
+        check_deadline(L);
         struct tw_path place = place_of_key(w, top - 1, path);
         write_value(w, top - 1, &place);
         write_value(w, top, &place);
@@ -209,6 +218,7 @@ static void read_table(struct reader *r, bool is_array) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, r->seen, ++r->count);
     while (r->p < r->end && *r->p != '}') {
+        check_deadline(L);
         read_value(r);
         read_value(r);
         lua_rawset(L, -3);

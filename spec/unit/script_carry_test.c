@@ -1,4 +1,5 @@
 /* A channel's state moves to the next generation: as it is, through migrate, or not at all. */
+#include "script/vm.h"
 #include "script_support.h"
 
 /* The stage is loaded anew with `text`; what it was before stays in `old`. */
@@ -161,6 +162,38 @@ static void too_much_for_the_new_vm_begins_anew(void **state) {
     stage_deinit(&stage);
 }
 
+/* The VM, which holds or gets the states of others, lives on. */
+static void what_takes_too_long_to_copy_costs_itself_alone(void **state) {
+    (void)state;
+    static const char large[] = "for i = 1, 400000 do state[i] = i end";
+    for (int is_read = 0; is_read < 2; is_read++) {
+        struct stage stage;
+        struct tw_vm *old;
+        struct tw_generation *old_generation;
+        begin(&stage, large);
+        reload(&stage, "return { " SHOW " }", &old, &old_generation);
+        struct tw_vm *new = stage.vm, *late = is_read ? new : old;
+        old->deadline_ms = new->deadline_ms = 10000;
+        late->deadline_ms = 1;
+        int status = tw_script_hooks.save(old, stage.channel, &stage.failure);
+        if (is_read) {
+            assert_int_equal(status, 0);
+            status = tw_script_hooks.carry(stage.vm, stage.channel, &stage.effects, &stage.failure);
+        }
+        assert_int_equal(status, TW_ESCRIPT);
+        if (!strstr(stage.failure.message, "takes longer than script.deadline"))
+            fail_msg("%s", stage.failure.message);
+        assert_false(late->is_dead);
+        assert_int_equal(late->incarnation, 0);
+        late->deadline_ms = 10000;
+        if (!is_read) tw_script_hooks.open(stage.vm, stage.channel, &stage.effects, &stage.failure);
+        assert_int_equal(transformed(&stage, "1", "{}"), 0);
+        tw_vm_free(old);
+        tw_generation_unref(&old_generation);
+        stage_deinit(&stage);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCRIPT_TEST(plain_data_is_carried),
@@ -170,6 +203,7 @@ int main(void) {
         SCRIPT_TEST(what_is_not_plain_is_refused_with_its_path),
         SCRIPT_TEST(the_whole_state_can_be_replaced),
         SCRIPT_TEST(too_much_for_the_new_vm_begins_anew),
+        SCRIPT_TEST(what_takes_too_long_to_copy_costs_itself_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
