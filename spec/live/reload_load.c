@@ -7,6 +7,9 @@
  *   with     `reloads` changed versions of the channel's file, one each `every` ms (later if one
  *            takes longer), each asked for over HTTP
  *
+ * Each reload carries the states of `channels` more channels, some 300 bytes each, too. At the end,
+ * the longest pause of each worker before and after, in processor time (/v1/stats).
+ *
  * One publisher, which is a subscriber too. A message counts from the moment at which it was due,
  * not from when we came to send it. Prints a line for each phase and one for the whole; exits with
  * 1 if a subscriber saw anything but every message once, in order, by scripts that grow no older.
@@ -40,8 +43,8 @@
 
 static struct {
     const char *binary, *workers;
-    unsigned long reloads, every_ms, deliveries, subscribers, seconds;
-} options = {NULL, "1", 50, 10, 5000, 50, 1};
+    unsigned long reloads, every_ms, deliveries, subscribers, seconds, channels;
+} options = {NULL, "1", 50, 10, 5000, 50, 1, 0};
 
 struct subscriber {
     int fd;
@@ -113,6 +116,17 @@ static void start_broker(void) {
     write_file("broker.lua", settings);
     tw_free(settings);
     write_version(1);
+    write_file("channels/room.lua",
+               "return { name = 'room:{id}', init = function(channel)\n"
+               "  channel.state.title = 'a room for people who like to talk'\n"
+               "  channel.state.members = {}\n"
+               "  for i = 1, 8 do channel.state.members[i] = { name = 'member' .. i } end\n"
+               "end }\n");
+    write_file("channels/spawn.lua",
+               "local tidewire = require 'tidewire'\n"
+               "return { transform = function(message)\n"
+               "  for i = 1, 100 do tidewire.publish('room:' .. message.data + i, 0) end\n"
+               "  return message\nend }\n");
     broker = fork();
     if (broker == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -290,17 +304,51 @@ static bool has_answer(void) {
     return true;
 }
 
+static void ask(const char *request) {
+    answer.length = 0;
+    write_all(admin, request, strlen(request));
+}
+
 static void reload(unsigned long version) {
-    static const char request[] =
-        "POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
     uint64_t until_ns = now_ns() + PATIENCE;
     write_version(version);
-    answer.length = 0;
-    write_all(admin, request, sizeof request - 1);
+    ask("POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
     while (!has_answer()) {
         if (now_ns() > until_ns) die("a reload does not end");
         step();
     }
+}
+
+/* A hundred at a time; all are there when the last request is answered and, behind it, the stats.
+ */
+static void open_channels(void) {
+    for (unsigned long i = 0; i < options.channels; i += 100) {
+        char *request = tw_format("POST /v1/channels/spawn/messages HTTP/1.1\r\nHost: x\r\n"
+                                  "Content-Length: 8\r\n\r\n%8lu",
+                                  i);
+        ask(request);
+        while (!has_answer())
+            step();
+        tw_free(request);
+    }
+}
+
+static void report_pauses(const char *name) {
+    const char *at = NULL, *end = NULL;
+    double worst;
+    ask("GET /v1/stats HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (!end) {
+        step();
+        at = answer.length ? memmem(answer.data, answer.length, "\"pauses\":[", 10) : NULL;
+        end = at ? memchr(at, ']', answer.length - (size_t)(at - answer.data)) : NULL;
+    }
+    printf("%s: longest pauses, of each worker and the control worker:", name);
+    char *pauses = tw_memdup(at, (size_t)(end - at));
+    for (at = pauses; (at = strstr(at, "\"cpu\":{")); at++)
+        if (sscanf(at, "\"cpu\":{\"p99\":%*f,\"max\":%lf", &worst) == 1)
+            printf(" %.2fms", worst * 1000);
+    tw_free(pauses);
+    printf("\n");
 }
 
 /* Of the versions, those from `from` to before `to`. */
@@ -349,24 +397,25 @@ static void report(const char *name, const struct phase *phase) {
 
 static void read_options(int argc, char **argv) {
     int c;
-    while ((c = getopt(argc, argv, "r:e:d:s:t:w:")) != -1) {
+    while ((c = getopt(argc, argv, "r:e:d:s:t:w:c:")) != -1) {
         unsigned long number = optarg ? strtoul(optarg, NULL, 10) : 0;
         if (c == 'r') options.reloads = number;
         if (c == 'e') options.every_ms = number;
         if (c == 'd') options.deliveries = number;
         if (c == 's') options.subscribers = number;
         if (c == 't') options.seconds = number;
+        if (c == 'c') options.channels = number;
         if (c == 'w') options.workers = optarg;
     }
     options.binary = argv[optind];
     if (options.binary && options.deliveries > 0 && options.subscribers > 0) return;
     fprintf(stderr, "usage: reload_load [-r RELOADS] [-e EVERY_MS] [-d DELIVERIES_PER_SECOND]\n"
-                    "  [-s SUBSCRIBERS] [-t SECONDS_BEFORE] [-w WORKERS] BINARY\n");
+                    "  [-s SUBSCRIBERS] [-t SECONDS_BEFORE] [-w WORKERS] [-c CHANNELS] BINARY\n");
     exit(2);
 }
 
 int main(int argc, char **argv) {
-    static struct phase without, with;
+    static struct phase before, without, with;
     read_options(argc, argv);
     start_broker();
     epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -376,11 +425,15 @@ int main(int argc, char **argv) {
     admin = dial(admin_port);
     watch(admin, NULL);
     begun_ns = now_ns();
+    begin(&before);
+    open_channels();
+    report_pauses("before");
     for (unsigned slice = 0; slice < SLICES; slice++)
         run_slice(slice, &without, &with);
     finish();
     report("without", &without);
     report("with", &with);
+    report_pauses("after");
     double ratio = (double)tw_histogram_quantile(&with.times, 0.99) /
                    (double)tw_histogram_quantile(&without.times, 0.99);
     printf("reloads=%lu messages=%lu subscribers=%lu lost=%lu again=%lu older=%lu p99_ratio=%.2f\n",
