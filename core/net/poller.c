@@ -7,7 +7,7 @@
 
 #include "net/stream.h"
 
-enum { EVENTS = 256, ROUNDS = 4, BYTES_A_TURN = 512 << 10 };
+enum { EVENTS = 128, ROUNDS = 8, BYTES_A_TURN = 512 << 10 };
 
 static void tell(const struct epoll_event *event) {
     unsigned seen = 0;
