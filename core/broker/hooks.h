@@ -62,7 +62,8 @@ struct tw_hooks {
     /* Takes the script side away. */
     void (*close)(void *vm, struct tw_channel *channel);
     /* Copies the state as plain data into channel->carried; channel->script is NULL then. On
-     * TW_ESCRIPT nothing is carried. Runs nothing of the app. */
+     * TW_ESCRIPT nothing is carried. Runs nothing of the app. Of a VM whose generation is past:
+     * nothing else is asked of it from the first one on. */
     int (*save)(void *vm, struct tw_channel *channel, struct tw_failure *failure);
     /* Like open, but with the state in channel->carried, through `migrate` if there is one. On
      * TW_ESCRIPT the state is new (and init has run). */
