@@ -13,7 +13,7 @@
 
 #include "net/stream.h"
 
-enum { ROUND = 256, COUNT = ROUND + 10, BIG = 65536, BYTES_A_TURN = 512 << 10 };
+enum { ROUND = 128, COUNT = ROUND + 10, BIG = 65536, BYTES_A_TURN = 512 << 10 };
 
 struct end {
     struct tw_stream stream;
