@@ -243,7 +243,8 @@ static int ping(struct tw_client *client) {
     size_t length = tw_frame_control(frame, TW_OP_PING, NULL, 0);
     struct iovec span = {frame, length};
     int64_t written = 0;
-    bool is_direct = !client->is_blocked && tw_outbox_is_empty(&client->outbox);
+    bool is_open = session_of(client)->state == TW_SESSION_OPEN; /* else it may be shut already */
+    bool is_direct = is_open && !client->is_blocked && tw_outbox_is_empty(&client->outbox);
     if (is_direct && (written = write_spans(client, &span, 1, length)) < 0) return 0;
     size_t rest = length - (size_t)written;
     int status = rest ? tw_client_try_control(client, frame + written, rest) : 0;

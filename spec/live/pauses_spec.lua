@@ -1,5 +1,6 @@
--- How long the loops are away from their sockets, in /v1/stats. On the clock only lower bounds: what
--- else the machine does lengthens a pause. Bounds in processor time are some ten times what it takes.
+-- How long the loops are away from their sockets: /v1/stats. On the clock only lower bounds: what
+-- else the machine does lengthens a pause. Upper bounds are of processor time, ten times what it
+-- takes.
 local live = require "spec.support.live"
 
 describe("the pauses in the stats", function()

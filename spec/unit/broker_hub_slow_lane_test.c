@@ -105,6 +105,7 @@ static void what_waits_for_a_channel_that_goes_is_refused(void **state) {
     unsigned handled = seen_count,
              waiting = (unsigned)(world.hub[0].slow.count + world.hub[0].self.count);
     reload(&world, 2, false);
+    tw_hub_end_swap(&world.hub[0]);
     assert_true(world.hub[0].slow_orphans > 0);
     publish(own, "other", "6"); /* another channel's waits behind them, once */
     turns(&world);
