@@ -104,7 +104,7 @@ int tw_outbox_try_control(struct tw_outbox *outbox, const void *bytes, size_t le
     struct tw_control *control = outbox->control;
     uint32_t before = control ? control->length : 0, capacity = control ? control->capacity : 0;
     if (before + length > TW_OUTBOX_MAX_CONTROL) return TW_EFULL;
-    if (before + length > capacity) {
+    if (!control || before + length > capacity) {
         capacity = 2 * capacity + LEAST_CONTROL + (uint32_t)length;
         control = tw_try_realloc(control, sizeof *control + capacity);
         if (!control) return -ENOMEM;
