@@ -122,4 +122,21 @@ return {
   ["state not carried over channel=CHANNEL error=state.X is a function"] = function()
     return changed({ ["channels/a.lua"] = KEEPS }, { ["channels/a.lua"] = KEEPS .. "2" })
   end,
+  ["error=to copy it takes longer than script.deadline"] = function()
+    local live = require "tidewire.live"
+    local text = [[return { tick = { every = 0.001, run = function(channel)
+      local state = channel.state
+      for i = #state + 1, math.min(#state + 2000, 200000) do state[i] = { i } end
+      if #state == 200000 then channel:publish("full") end
+    end } }
+    ]]
+    local broker = assert(live.broker {
+      files = { ["channels/a.lua"] = text }, settings = { ["script.deadline"] = 0.02 },
+    })
+    broker:allow_log("not carried over")
+    assert(broker:connect("/ws/a"):receive(30))
+    assert((broker:reload { ["channels/a.lua"] = text .. "-- changed" }))
+    broker:wait(function() return broker:log():find("not carried over", 1, true) end, 10)
+    return broker:log()
+  end,
 }
