@@ -246,7 +246,8 @@ void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
         refuse(session, &(struct refusal){503, tw_strerror(answer->status),
                                           (double)answer->failure->retry_ms / 1000.0, NULL});
     } else if (answer->status != 0) {
-        const char *reason = answer->status == TW_EREFUSED ? answer->failure->message : "";
+        bool is_told = answer->status == TW_EREFUSED && answer->failure;
+        const char *reason = is_told ? answer->failure->message : "";
         refuse(session, &(struct refusal){403, *reason ? reason : "not allowed", 0, NULL});
     } else if (open_session(session)) {
         tw_wait_start(&client->hub->waits, &client->wait, TW_WAIT_IDLE, client->hub->now_ms);
