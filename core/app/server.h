@@ -54,7 +54,8 @@ struct tw_server {
     struct tw_watch *watch;
     struct tw_list pending; /* requests to the admin listener that wait (admin.c) */
     unsigned acks;          /* how many workers have done what the state asks for */
-    uv_signal_t sighup, sigterm, sigint;
+    int signal_fd;          /* SIGHUP, SIGTERM, SIGINT; if want_signals */
+    uv_poll_t signals;
     uv_timer_t drain_timer;
     unsigned stops_seen;
     bool is_end_due; /* only a load that is under way is waited for */

@@ -1,9 +1,11 @@
 /* shutdown.c: signals, and the way from RUNNING to ENDED (see server.h). */
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "app/admin.h"
 #include "app/server.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -154,36 +156,40 @@ void tw_server_stop(struct tw_server *server) {
     }
 }
 
-static void on_signal(uv_signal_t *handle, int number) {
-    struct tw_server *server = handle->data;
-    if (number == SIGHUP)
+/* One each time: the first may close the descriptor. */
+static void on_signal(uv_poll_t *poll, int status, int ready) {
+    struct tw_server *server = poll->data;
+    struct signalfd_siginfo info;
+    (void)status, (void)ready;
+    if (read(server->signal_fd, &info, sizeof info) != sizeof info) return;
+    if (info.ssi_signo == SIGHUP)
         tw_server_reload(server, true, NULL);
     else
         tw_server_stop(server);
 }
 
-static void watch_signal(struct tw_server *server, uv_signal_t *handle, int number) {
-    uv_signal_init(&tw_server_control(server)->loop, handle);
-    handle->data = server;
-    if (server->want_signals) uv_signal_start(handle, on_signal, number);
-}
-
+/* Blocked, in all threads that are started from here on, and for good: when all is said and nobody
+ * reads them any more, one more must not make a failure of it. */
 void tw_server_open_signals(struct tw_server *server) {
-    uv_timer_init(&tw_server_control(server)->loop, &server->drain_timer);
-    watch_signal(server, &server->sighup, SIGHUP);
-    watch_signal(server, &server->sigterm, SIGTERM);
-    watch_signal(server, &server->sigint, SIGINT);
+    uv_loop_t *loop = &tw_server_control(server)->loop;
+    sigset_t set;
+    uv_timer_init(loop, &server->drain_timer);
+    if (!server->want_signals) return;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    server->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    TW_REQUIRE(server->signal_fd >= 0 &&
+               uv_poll_init(loop, &server->signals, server->signal_fd) == 0);
+    server->signals.data = server;
+    uv_poll_start(&server->signals, UV_READABLE, on_signal);
 }
 
 void tw_server_close_signals(struct tw_server *server) {
     uv_close((uv_handle_t *)&server->drain_timer, NULL);
-    uv_close((uv_handle_t *)&server->sighup, NULL);
-    uv_close((uv_handle_t *)&server->sigterm, NULL);
-    uv_close((uv_handle_t *)&server->sigint, NULL);
     if (!server->want_signals) return;
-    /* libuv has put back the system's ways; but all is said, and one more signal must not make a
-     * failure of it. */
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
+    uv_close((uv_handle_t *)&server->signals, NULL);
+    close(server->signal_fd);
 }

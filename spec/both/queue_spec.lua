@@ -81,7 +81,8 @@ describe("a queue", function()
     assert.truthy(broker:wait(all_accounted_for))
     assert.is_true(#got >= 2 and #got < COUNT / 2, #got .. " were kept")
     assert_rising(got) -- not 1, 2, 3 …: a kernel on a busy machine may take one more in between
-    assert.is_true(got[1] == 1 and got[2] == 2 and got[#got] < COUNT)
+    -- The last ones may be among them: another worker may have come to them only after the resume.
+    assert.same({ 1, 2 }, { got[1], got[2] })
     broker:publish("market", { n = COUNT + 1 })
     assert.receives(slow, { n = COUNT + 1 })
   end)
