@@ -81,8 +81,9 @@ describe("a queue", function()
     assert.truthy(broker:wait(all_accounted_for))
     assert.is_true(#got >= 2 and #got < COUNT / 2, #got .. " were kept")
     assert_rising(got) -- not 1, 2, 3 …: a kernel on a busy machine may take one more in between
-    -- The last ones may be among them: another worker may have come to them only after the resume.
     assert.same({ 1, 2 }, { got[1], got[2] })
+    -- On a busy machine another worker may come to the last ones only after the resume.
+    if harness.name == "sim" then assert.is_true(got[#got] < COUNT) end
     broker:publish("market", { n = COUNT + 1 })
     assert.receives(slow, { n = COUNT + 1 })
   end)

@@ -10,7 +10,7 @@ local live = require "spec.support.live"
 local loop = require "spec.support.loop"
 
 local IS_FULL = os.getenv("TIDEWIRE_GUARD") == "full"
-local ROUNDS = IS_FULL and 100 or 10 -- of each kind, in each of four configurations
+local ROUNDS = IS_FULL and 100 or 25 -- of each kind; four configurations share the hundred
 local ENTRY_ROUNDS = IS_FULL and 100 or 3
 local RANDOM_SECONDS = IS_FULL and 60 or 3
 local CROWD = IS_FULL and 2000 or 50
