@@ -43,6 +43,7 @@ static const struct option table[] = {
     {"--publish", TEXT, AT(publish_text), 0, 0, 0},
     {"--header", LIST, AT(headers), 0, 0, AT(header_count)},
     {"--publish-header", LIST, AT(publish_headers), 0, 0, AT(publish_header_count)},
+    {"--busy-poll", FLAG, AT(busy_poll), 0, 0, 0},
     {"--touch", FLAG, AT(touch), 0, 0, 0},
     {"--json", FLAG, AT(json), 0, 0, 0},
     {"--quiet", FLAG, AT(quiet), 0, 0, 0},
@@ -76,6 +77,9 @@ void tw_bench_help(FILE *out) {
         "  --timeout S          give up after so long without progress (5)\n"
         "  --concurrency N      handshakes at a time (100)\n"
         "  --receive-buffer N   SO_RCVBUF of each client\n"
+        "  --busy-poll          never sleep: a server on this machine pays for waking up who "
+        "does.\n"
+        "                       Needs a core of its own\n"
         "  --share X            slow: which part of the clients stops reading (0.1)\n"
         "  --touch              idle: in the end each client publishes once\n"
         "  --publish URL        publish by POST to http://HOST[:PORT]/PATH, with {n} as above\n"

@@ -37,6 +37,7 @@ struct tw_bench_options {
     uint32_t receive_buffer;           /* SO_RCVBUF; 0: the system's choice */
     double share;                      /* slow: of the clients that stop reading */
     bool touch;                        /* idle: each publishes once at the end */
+    bool busy_poll;                    /* wait without sleeping */
     pid_t pid;                         /* the server's; 0: unknown */
     char **headers, **publish_headers; /* "Name: value", borrowed, owned lists */
     size_t header_count, publish_header_count;

@@ -66,7 +66,7 @@ struct tw_bench_channel {
 
 struct tw_bench_phase {
     const char *name;
-    double seconds, client_cores;
+    double seconds, client_cores; /* cores: without what was spun */
     uint64_t deliveries, messages;
     uint64_t pings;                     /* of the server's, each of which was answered */
     struct tw_bench_usage server;       /* if the pid is known */
@@ -80,7 +80,8 @@ struct tw_bench {
     FILE *err;
     /* --- loop --- */
     int epoll;
-    uint64_t now_ns; /* of the monotonic clock, when the last wait ended or the last read */
+    uint64_t now_ns;  /* of the monotonic clock, when the last wait ended or the last read */
+    uint64_t spun_ns; /* busy poll: in waits that brought nothing */
     char *buffer;
     struct tw_bench_peer *dirty;
     struct sockaddr_storage address, post_address;

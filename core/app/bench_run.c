@@ -142,13 +142,14 @@ static void connect_all(struct tw_bench *bench) {
 /* ---- phases ---- */
 
 struct mark {
-    uint64_t at_ns, deliveries, messages, pings;
+    uint64_t at_ns, spun_ns, deliveries, messages, pings;
     struct tw_bench_usage own, server;
 };
 
 static struct mark mark_now(const struct tw_bench *bench) {
-    return (struct mark){tw_bench_clock(), bench->deliveries,    bench->messages,
-                         bench->pings,     tw_bench_own_usage(), server_usage(bench)};
+    return (struct mark){tw_bench_clock(),   bench->spun_ns, bench->deliveries,
+                         bench->messages,    bench->pings,   tw_bench_own_usage(),
+                         server_usage(bench)};
 }
 
 static struct tw_bench_phase *phase_begin(struct tw_bench *bench, const char *name,
@@ -167,7 +168,9 @@ static void phase_end(struct tw_bench *bench, struct tw_bench_phase *phase,
     struct tw_bench_usage own = tw_bench_usage_since(now.own, began->own);
     bench->latency = bench->lateness = NULL;
     phase->seconds = (double)(now.at_ns - began->at_ns) / 1e9;
-    phase->client_cores = (own.user_s + own.system_s) / phase->seconds;
+    double spun_s = (double)(now.spun_ns - began->spun_ns) / 1e9;
+    double busy_s = own.user_s + own.system_s - spun_s;
+    phase->client_cores = busy_s > 0 ? busy_s / phase->seconds : 0;
     phase->server = tw_bench_usage_since(now.server, began->server);
     phase->deliveries = now.deliveries - began->deliveries;
     phase->messages = now.messages - began->messages;

@@ -38,6 +38,7 @@ void tw_hub_init(struct tw_hub *hub, struct tw_hubs *hubs, unsigned index,
     tw_waits_init(&hub->waits);
     tw_list_init(&hub->dirty);
     tw_list_init(&hub->dirty_topics);
+    tw_list_init(&hub->clogged);
     hub->room = tw_alloc(TW_PACK_ROOM);
     tw_list_init(&hub->paused);
     tw_list_init(&hub->retiring);
@@ -381,13 +382,32 @@ static void start_writing(struct tw_hub *hub) {
     if (hub->hubs->clock_ms) hub->writing_ms = hub->hubs->clock_ms(hub->hubs->driver);
 }
 
-/* What the next writes will look at, the client and what its driver keeps behind it, comes into the
- * cache while this one is done. */
-static void fetch_ahead(struct tw_sub *const *subs) {
-    const char *client = (const char *)subs[LOOK_AHEAD / 2]->client;
-    __builtin_prefetch(subs[LOOK_AHEAD]);
-    for (size_t at = 0; at <= sizeof(struct tw_client); at += TW_CACHE_LINE)
-        __builtin_prefetch(client + at);
+/* What later writes will look at comes into the cache while this one is done: the sub, and of one
+ * that is nearer its client, with what its driver keeps behind it. (GCC takes a function that only
+ * fetches for one without effect, and leaves calls of it out.) */
+#define FETCHES static inline __attribute__((always_inline)) void
+FETCHES fetch_sub(const struct tw_topic *topic, uint32_t at) {
+    if (at < topic->count) __builtin_prefetch(topic->subs[at]);
+}
+
+FETCHES fetch_client(const struct tw_topic *topic, uint32_t at) {
+    if (at >= topic->count) return;
+    const char *client = (const char *)topic->subs[at]->client;
+    for (size_t line = 0; line <= sizeof(struct tw_client); line += TW_CACHE_LINE)
+        __builtin_prefetch(client + line);
+}
+
+FETCHES fetch_first(const struct tw_topic *topic) {
+    for (uint32_t i = 0; i < LOOK_AHEAD; i++)
+        fetch_sub(topic, i);
+    for (uint32_t i = 0; i < LOOK_AHEAD / 2; i++)
+        fetch_client(topic, i);
+}
+
+FETCHES fetch_topic(const struct tw_list *dirty) {
+    const char *topic = (const char *)TW_CONTAINER(dirty, struct tw_topic, dirty);
+    for (size_t line = 0; line < sizeof(struct tw_topic); line += TW_CACHE_LINE)
+        __builtin_prefetch(topic + line);
 }
 
 /* What is on its way, to all who have not got it, or for as long as a turn may write. False: there
@@ -398,6 +418,7 @@ static bool write_part(struct tw_hub *hub, struct tw_topic *topic, bool wholly) 
     struct tw_pack pack = {.spans = spans, .room = hub->room};
     struct tw_batch *batch = &topic->batch;
     tw_topic_start_part(topic);
+    if (batch->served == 0) fetch_first(topic);
     for (uint32_t i = 0; i < batch->part; i++) {
         struct tw_str frame = tw_message_frame(batch->parcels[i]->message);
         tw_pack_add(&pack, (struct iovec){(void *)(uintptr_t)frame.data, frame.length});
@@ -405,7 +426,8 @@ static bool write_part(struct tw_hub *hub, struct tw_topic *topic, bool wholly) 
     for (bool is_over = false; batch->served < topic->count; batch->served++) {
         struct tw_sub *sub = topic->subs[batch->served];
         if (is_over) return false;
-        if (batch->served + LOOK_AHEAD < topic->count) fetch_ahead(topic->subs + batch->served);
+        fetch_sub(topic, batch->served + LOOK_AHEAD);
+        fetch_client(topic, batch->served + LOOK_AHEAD / 2);
         if (is_plain(sub))
             write_part_to(hub, sub, spans, pack.count);
         else
@@ -420,6 +442,7 @@ static void write_topic(struct tw_hub *hub, struct tw_topic *topic) {
     while (topic->batch.count > 0)
         write_part(hub, topic, true);
     tw_list_remove(&topic->dirty);
+    tw_list_remove(&topic->clogged);
 }
 
 /* Each class hears its own, behind what is batched for all. */
@@ -443,8 +466,13 @@ static void deliver_variants(struct tw_hub *hub, struct tw_topic *topic,
         if (parcels[i]) tw_parcel_unref(parcels[i]);
 }
 
-static void note_clog(struct tw_hub *hub, const struct tw_topic *topic) {
-    if (topic->batch.part > 0 && topic->batch.bytes > TW_BATCH_WAITING / 2) hub->is_clogged = true;
+static void note_clog(struct tw_hub *hub, struct tw_topic *topic) {
+    bool is_clogged = topic->batch.part > 0 && topic->batch.bytes > TW_BATCH_WAITING / 2;
+    if (is_clogged == tw_list_is_linked(&topic->clogged)) return;
+    if (is_clogged)
+        tw_list_append(&hub->clogged, &topic->clogged);
+    else
+        tw_list_remove(&topic->clogged);
 }
 
 static void deliver(struct tw_hub *hub, const struct tw_name *name, struct tw_message *message,
@@ -481,18 +509,16 @@ static void send_to(struct tw_hub *hub, const struct tw_mail *mail) {
 
 /* A part of each by turns, so that a topic with many subscribers is not in the way of others. */
 void tw_hub_write_topics(struct tw_hub *hub) {
-    hub->is_clogged = false;
     if (tw_list_is_empty(&hub->dirty_topics)) return;
     start_writing(hub);
     for (bool has_time = true; has_time && !tw_list_is_empty(&hub->dirty_topics);) {
         struct tw_topic *topic = TW_CONTAINER(hub->dirty_topics.next, struct tw_topic, dirty);
+        if (topic->dirty.next != &hub->dirty_topics) fetch_topic(topic->dirty.next);
         has_time = write_part(hub, topic, false);
         tw_list_remove(&topic->dirty);
         if (topic->batch.count > 0) tw_list_append(&hub->dirty_topics, &topic->dirty);
+        note_clog(hub, topic);
     }
-    for (struct tw_list *node = hub->dirty_topics.next; node != &hub->dirty_topics;
-         node = node->next)
-        note_clog(hub, TW_CONTAINER(node, struct tw_topic, dirty));
 }
 
 static void flush_dirty(struct tw_hub *hub) {

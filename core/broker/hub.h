@@ -85,6 +85,7 @@ struct tw_hub {
     struct tw_heap ticks, expiries;
     struct tw_list dirty, paused, retiring, idle_channels;
     struct tw_list dirty_topics; /* with a batch that is not written yet */
+    struct tw_list clogged;      /* topics; no up mail until there are none */
     char *room;                  /* owned: TW_PACK_ROOM bytes for the batch that is written */
     struct tw_mail_queue self;   /* up mail to myself */
     struct tw_mail_queue taken;  /* up mail from my box, not handled yet */
@@ -98,7 +99,6 @@ struct tw_hub {
     uint64_t writing_ms;         /* ... when writing began */
     unsigned writes;
     bool is_slow_turn, is_turn_over;
-    bool is_clogged;  /* too much waits for subscribers: no up mail until that is written */
     bool is_box_left; /* not looked at in the last turn: who put something there woke me for it */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;

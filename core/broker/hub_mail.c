@@ -152,14 +152,14 @@ void tw_hub_note_time(struct tw_hub *hub, const struct tw_name *name) {
 static bool handle_one(struct tw_hub *hub, struct tw_mail *mail) {
     hub->is_turn_over = false;
     tw_hub_handle(hub, mail);
-    return !hub->is_turn_over && !hub->is_clogged;
+    return !hub->is_turn_over && tw_list_is_empty(&hub->clogged);
 }
 
 /* My own and the box's, by turns. False if there was none that is not slow. */
 static bool handle_fresh(struct tw_hub *hub) {
     struct tw_mail *mail;
     bool any = false;
-    for (size_t i = 0; i < TW_HUB_BATCH && !hub->is_clogged; i++) {
+    for (size_t i = 0; i < TW_HUB_BATCH && tw_list_is_empty(&hub->clogged); i++) {
         struct tw_mail_queue *queue = hub->is_own_turn ? &hub->self : &hub->taken;
         hub->is_own_turn = !hub->is_own_turn;
         if (!queue->head) queue = queue == &hub->self ? &hub->taken : &hub->self;
@@ -213,7 +213,7 @@ void tw_hub_take_mail(struct tw_hub *hub) {
     handle_all(hub, first);
     retry_spills(hub);
     hub->is_stalled = is_any_congested(hub);
-    if (!hub->is_stalled && !hub->is_clogged) {
+    if (!hub->is_stalled && tw_list_is_empty(&hub->clogged)) {
         wake |= take_up(hub, box);
         if (hub->self.head || hub->taken.head || hub->slow.head) handle_up(hub);
     }

@@ -13,6 +13,7 @@ struct tw_topic *tw_topic_new(struct tw_name *name, struct tw_queue_settings que
     topic->name = tw_name_ref(name);
     topic->queue = queue;
     tw_list_init(&topic->dirty);
+    tw_list_init(&topic->clogged);
     return topic;
 }
 
@@ -23,6 +24,7 @@ void tw_topic_free(struct tw_topic *topic) {
         tw_topic_end_part(topic);
     }
     tw_list_remove(&topic->dirty);
+    tw_list_remove(&topic->clogged);
     tw_name_unref(&topic->name);
     tw_free(topic->batch.parcels);
     tw_free(topic->subs);

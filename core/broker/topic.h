@@ -55,7 +55,8 @@ struct tw_topic {
     struct tw_queue_settings queue;
     uint64_t dropped, withheld; /* not yet reported home */
     struct tw_batch batch;
-    struct tw_list dirty; /* in hub->dirty_topics: the batch is not empty */
+    struct tw_list dirty;   /* in hub->dirty_topics: the batch is not empty */
+    struct tw_list clogged; /* in hub->clogged: much waits behind what is on its way */
     uint32_t count, capacity;
     struct tw_sub **subs;
 };

@@ -82,6 +82,15 @@ describe("tidewire bench", function()
     assert.is_true(result.phases[1].latency_us.max >= result.phases[1].published_late_us.p50)
   end)
 
+  it("waits without sleeping if it is told to, and does not call that work", function()
+    local result = bench(broker(), "fanout", "/ws/bench:{n}", "--clients", "2", "--rate", "100",
+      "--duration", "0.5", "--busy-poll")
+    assert_lossless(result)
+    assert.is_true(result.deliveries > 0)
+    local cores = result.phases[1].client_cores
+    assert.is_true(cores < 0.5, cores .. " of a core for 200 deliveries a second")
+  end)
+
   it("publishes by HTTP", function()
     local server = broker { env = { TIDEWIRE_ADMIN_KEY = "secret" } }
     local result = bench(server, "fanout", "/ws/bench:{n}", "--clients", "12", "--channels", "3",
