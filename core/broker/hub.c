@@ -13,7 +13,7 @@
 #include "broker/hub_parts.h"
 #include "broker/pack.h"
 
-enum { LOOK_AHEAD = 16 }; /* subscribers */
+enum { SUBS_AHEAD = 8, CLIENTS_AHEAD = 2 }; /* what is fetched before it is needed */
 
 static bool name_matches(const struct tw_name *name, const void *key) {
     return tw_str_eq(name->text, *(const struct tw_str *)key);
@@ -398,9 +398,9 @@ FETCHES fetch_client(const struct tw_topic *topic, uint32_t at) {
 }
 
 FETCHES fetch_first(const struct tw_topic *topic) {
-    for (uint32_t i = 0; i < LOOK_AHEAD; i++)
+    for (uint32_t i = 0; i < SUBS_AHEAD; i++)
         fetch_sub(topic, i);
-    for (uint32_t i = 0; i < LOOK_AHEAD / 2; i++)
+    for (uint32_t i = 0; i < CLIENTS_AHEAD; i++)
         fetch_client(topic, i);
 }
 
@@ -426,8 +426,8 @@ static bool write_part(struct tw_hub *hub, struct tw_topic *topic, bool wholly) 
     for (bool is_over = false; batch->served < topic->count; batch->served++) {
         struct tw_sub *sub = topic->subs[batch->served];
         if (is_over) return false;
-        fetch_sub(topic, batch->served + LOOK_AHEAD);
-        fetch_client(topic, batch->served + LOOK_AHEAD / 2);
+        fetch_sub(topic, batch->served + SUBS_AHEAD);
+        fetch_client(topic, batch->served + CLIENTS_AHEAD);
         if (is_plain(sub))
             write_part_to(hub, sub, spans, pack.count);
         else
