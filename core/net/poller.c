@@ -7,7 +7,7 @@
 
 #include "net/stream.h"
 
-enum { EVENTS = 128, ROUNDS = 8, BYTES_A_TURN = 512 << 10 };
+enum { ROUNDS = 8, BYTES_A_TURN = 512 << 10 };
 
 static void tell(const struct epoll_event *event) {
     unsigned seen = 0;
@@ -16,20 +16,38 @@ static void tell(const struct epoll_event *event) {
     tw_stream_on_ready((struct tw_stream *)event->data.ptr, seen);
 }
 
-/* What a turn does not get to is ready in the next one, in front of what was told now. Streams that
- * are held cost nothing, and are many when handshakes take long: those behind them are told all the
- * same. */
+static bool is_full(const struct tw_poller *poller) {
+    return poller->bytes >= BYTES_A_TURN;
+}
+
+/* False: they were all that are ready. */
+static bool fetch(struct tw_poller *poller) {
+    poller->next = 0;
+    poller->count = epoll_wait(poller->epoll, poller->events, TW_POLLER_EVENTS, 0);
+    return poller->count == TW_POLLER_EVENTS;
+}
+
+/* While one is told, the next one comes into the cache. */
+static void tell_some(struct tw_poller *poller) {
+    while (poller->next < poller->count && !is_full(poller)) {
+        const struct epoll_event *event = &poller->events[poller->next++];
+        if (poller->next < poller->count) __builtin_prefetch(event[1].data.ptr);
+        if (event->data.ptr) tell(event);
+    }
+}
+
+/* What a turn does not get to comes first in the next one: what was fetched is told then, and what
+ * was not stands in front of what was. Streams that are held cost nothing, and are many when
+ * handshakes take long: those behind them are told all the same. */
 static void on_poll(uv_poll_t *poll, int status, int ready) {
     struct tw_poller *poller = (struct tw_poller *)poll->data;
-    struct epoll_event events[EVENTS];
     (void)status, (void)ready;
     poller->bytes = 0;
     for (int round = 0; round < ROUNDS; round++) {
         unsigned held = poller->held;
-        int count = epoll_wait(poller->epoll, events, EVENTS, 0);
-        for (int i = 0; i < count && poller->bytes < BYTES_A_TURN; i++)
-            tell(&events[i]);
-        if (count < EVENTS || poller->bytes >= BYTES_A_TURN) return;
+        bool are_more = poller->next < poller->count || fetch(poller);
+        tell_some(poller);
+        if (!are_more || is_full(poller)) return;
         if (held == poller->held && poller->ops->is_late && poller->ops->is_late(poller)) return;
     }
 }
@@ -77,8 +95,10 @@ int tw_poller_watch(struct tw_poller *poller, struct tw_stream *stream, int fd, 
     return epoll_ctl(poller->epoll, what, fd, &event) < 0 ? -errno : 0;
 }
 
-/* Not at once: it may be among the events that are being told. */
+/* Not at once: it may be the one that is being told. */
 void tw_poller_forget(struct tw_poller *poller, struct tw_stream *stream) {
+    for (int i = poller->next; i < poller->count; i++)
+        if (poller->events[i].data.ptr == stream) poller->events[i].data.ptr = NULL;
     stream->next_closed = poller->closed;
     poller->closed = stream;
     uv_idle_start(&poller->reaper, on_idle);

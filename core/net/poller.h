@@ -5,12 +5,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <uv.h>
 
 struct tw_poller;
 struct tw_stream;
 
-enum { TW_READABLE = 1, TW_WRITABLE = 2 };
+enum { TW_READABLE = 1, TW_WRITABLE = 2, TW_POLLER_EVENTS = 128 };
 
 struct tw_stream_ops {
     /* True: the loop has read for long enough in this turn. NULL: never. */
@@ -32,6 +33,8 @@ struct tw_poller {
     struct tw_stream *closed;        /* on_closed is still to be called */
     size_t bytes;                    /* read in this turn */
     unsigned held;                   /* how often a stream was held */
+    int next, count;                 /* of `events`: the first that is not told; how many */
+    struct epoll_event events[TW_POLLER_EVENTS];
 };
 
 /* 0 or a uv error. */

@@ -158,6 +158,33 @@ static void a_turn_reads_so_many_bytes_and_no_more(void **state) {
     finish();
 }
 
+/* However fast those are who were. */
+static void who_was_not_got_to_for_the_bytes_comes_first(void **state) {
+    (void)state;
+    static char bytes[BIG];
+    unsigned most = BYTES_A_TURN / BIG;
+    begin(3 * most, BIG);
+    for (unsigned turns = 1; turns <= 3; turns++) {
+        assert_int_equal(turn(), turns * most);
+        for (unsigned i = 0; i < world.count; i++)
+            if (world.ends[i].got > 0) send(world.ends[i].peer, bytes, BIG, 0);
+    }
+    finish();
+}
+
+static void who_closes_before_it_is_told_hears_nothing(void **state) {
+    (void)state;
+    unsigned most = BYTES_A_TURN / BIG;
+    begin(2 * most, BIG);
+    assert_int_equal(turn(), most);
+    for (unsigned i = 0; i < world.count; i++)
+        if (world.ends[i].got == 0) tw_stream_close(&world.ends[i].stream);
+    assert_int_equal(turn(), most);
+    assert_int_equal(turn(), most);
+    assert_int_equal(world.closed, most);
+    finish();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_reads_from_all_that_are_ready),
@@ -165,6 +192,8 @@ int main(void) {
         cmocka_unit_test(who_was_not_got_to_comes_first),
         cmocka_unit_test(streams_that_are_held_do_not_make_a_turn_late),
         cmocka_unit_test(a_turn_reads_so_many_bytes_and_no_more),
+        cmocka_unit_test(who_was_not_got_to_for_the_bytes_comes_first),
+        cmocka_unit_test(who_closes_before_it_is_told_hears_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
