@@ -339,8 +339,10 @@ void tw_hub_take_batch(struct tw_hub *hub, struct tw_sub *sub) {
     struct tw_topic *topic = sub->topic;
     const struct tw_batch *batch = &topic->batch;
     sub->taken = tw_sub_taken(sub);
-    while (sub->taken < batch->first + batch->count)
-        push(hub, sub->client, sub, batch->parcels[sub->taken++ - batch->first], &topic->dropped);
+    while (sub->taken < batch->first + batch->count) {
+        struct tw_parcel *parcel = tw_topic_parcel(topic, sub->taken++ - batch->first);
+        push(hub, sub->client, sub, parcel, &topic->dropped);
+    }
 }
 
 void tw_hub_catch_up(struct tw_hub *hub, struct tw_client *client) {
@@ -364,8 +366,7 @@ static void write_part_to(struct tw_hub *hub, struct tw_sub *sub, const struct i
     if (written < 0) return;
     hub->stats.messages_out += batch->part;
     if (written == batch->part_bytes) return;
-    if (tw_outbox_try_keep(&client->outbox, sub, batch->parcels, batch->part, (size_t)written) !=
-            0 ||
+    if (tw_outbox_try_keep(&client->outbox, sub, (size_t)written) != 0 ||
         tw_outbox_enforce(&client->outbox, hub->generation->settings.queue_bytes) ==
             TW_PUSH_TOO_SLOW)
         close_slow(hub, client);
@@ -420,7 +421,7 @@ static bool write_part(struct tw_hub *hub, struct tw_topic *topic, bool wholly) 
     tw_topic_start_part(topic);
     if (batch->served == 0) fetch_first(topic);
     for (uint32_t i = 0; i < batch->part; i++) {
-        struct tw_str frame = tw_message_frame(batch->parcels[i]->message);
+        struct tw_str frame = tw_message_frame(batch->items[i].message);
         tw_pack_add(&pack, (struct iovec){(void *)(uintptr_t)frame.data, frame.length});
     }
     for (bool is_over = false; batch->served < topic->count; batch->served++) {

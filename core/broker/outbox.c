@@ -291,15 +291,17 @@ int tw_outbox_try_append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw
     return 0;
 }
 
-int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub,
-                       struct tw_parcel *const *parcels, uint32_t count, size_t written) {
-    uint32_t i = 0;
+int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub, size_t written) {
+    struct tw_topic *topic = sub->topic;
+    uint32_t i = 0, count = topic->batch.part;
     for (size_t frame; i < count && written > 0; i++, written -= frame) {
-        frame = tw_message_frame(parcels[i]->message).length;
+        frame = tw_message_frame(topic->batch.items[i].message).length;
         if (frame > written) break;
     }
-    for (uint32_t first = i; i < count; i++)
-        if (!append(outbox, i == first && written > 0 ? NULL : sub, parcels[i])) return -ENOMEM;
+    for (uint32_t first = i; i < count; i++) {
+        bool is_begun = i == first && written > 0;
+        if (!append(outbox, is_begun ? NULL : sub, tw_topic_parcel(topic, i))) return -ENOMEM;
+    }
     outbox->sent = (uint32_t)written;
     outbox->is_over = true;
     return 0;

@@ -70,10 +70,10 @@ bool tw_outbox_is_full(const struct tw_outbox *outbox, const struct tw_sub *sub,
  * was never queued, so only tw_outbox_enforce, behind the write, says what is too much. 0 or
  * -ENOMEM. */
 int tw_outbox_try_append(struct tw_outbox *outbox, struct tw_sub *sub, struct tw_parcel *parcel);
-/* Queues, without asking for the bounds, what is left of these parcels' frames after a write that
- * took the first `written` bytes. The outbox is empty. 0 or -ENOMEM. */
-int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub,
-                       struct tw_parcel *const *parcels, uint32_t count, size_t written);
+/* Queues, without asking for the bounds, what is left of what is on its way to the sub (see
+ * tw_batch) after a write that took the first `written` bytes. The outbox is empty. 0 or -ENOMEM.
+ */
+int tw_outbox_try_keep(struct tw_outbox *outbox, struct tw_sub *sub, size_t written);
 /* As if all that is queued had just come, in its order, while the socket took nothing. Adds to the
  * topics' `dropped`. TW_PUSH_TOO_SLOW: a policy says disconnect, or there is no memory to ask. */
 enum tw_push tw_outbox_enforce(struct tw_outbox *outbox, uint32_t max_bytes);

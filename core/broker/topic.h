@@ -35,12 +35,18 @@ struct tw_sub {
 /* ... and that wait for so long as many subscribers are written to. */
 #define TW_BATCH_WAITING (1u << 20)
 
+struct tw_item {
+    struct tw_message *message; /* ref */
+    struct tw_parcel *parcel;   /* ref; NULL until an outbox keeps it */
+};
+
 /* What a turn brought a topic. Its subscribers get all of it in one write each at the end of the
  * turn, so that a message costs nothing per subscriber until then. With many subscribers that takes
  * several turns: a part of the batch is on its way then, and what comes meanwhile waits behind it.
  */
 struct tw_batch {
-    struct tw_parcel **parcels; /* one ref each */
+    struct tw_item *items; /* `one`, or owned */
+    struct tw_item one;
     uint32_t count, capacity;
     uint32_t bytes;            /* of their frames */
     uint32_t part, part_bytes; /* so many of the first are on their way; 0: none */
@@ -71,6 +77,8 @@ void tw_topic_remove(struct tw_topic *topic, struct tw_sub *sub);
 bool tw_topic_has_room(const struct tw_topic *topic, size_t frame);
 /* Keeps a ref of the message. */
 void tw_topic_add_message(struct tw_topic *topic, struct tw_message *message);
+/* The parcel of the batch's message `i`, for outboxes to share; borrowed. */
+struct tw_parcel *tw_topic_parcel(struct tw_topic *topic, uint64_t i);
 /* As many messages as make a write are on their way from now on, unless some are. */
 void tw_topic_start_part(struct tw_topic *topic);
 /* Every sub has taken what was on its way. */

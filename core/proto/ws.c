@@ -7,6 +7,7 @@
 #include "proto/ws.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -15,26 +16,26 @@
 #include "base/status.h"
 #include "base/utf8.h"
 
-enum { KEPT_CAPACITY = 65536, MASK_SIZE = 4, MAX_CONTROL = 125 };
+enum { KEPT_CAPACITY = 65536, MASK_SIZE = 4, HEAD = 2 + 8 + MASK_SIZE, MAX_CONTROL = 125 };
 
 struct tw_ws_reader {
     struct tw_ws_reader *next;     /* in the pool */
     const unsigned char *at, *end; /* of the caller's bytes, during a call */
     uint64_t left;                 /* of the frame's payload */
-    unsigned char head[14];        /* the frame's header */
+    unsigned char head[HEAD];      /* the frame's header */
     unsigned char mask[MASK_SIZE]; /* for the next byte first */
     uint8_t seen;                  /* bytes in `head`; 0: between two frames */
     bool is_head_whole;
-    bool is_closed; /* a close frame was read */
-    uint8_t control_length;
-    unsigned char control[MAX_CONTROL]; /* the payload of a control frame */
-    enum tw_opcode opcode;              /* of the message begun; continuation: none is */
-    unsigned empty_frames;              /* in it */
-    uint64_t announced;                 /* payload bytes of it, by the headers so far */
+    bool is_closed;        /* a close frame was read */
+    enum tw_opcode opcode; /* of the message begun; continuation: none is */
+    unsigned empty_frames; /* in it */
+    uint64_t announced;    /* payload bytes of it, by the headers so far */
     struct tw_utf8 utf8;
     struct tw_buf message; /* empty, or TW_MESSAGE_ROOM bytes and then the payload bytes of it */
     int failed;            /* the status, once and for all */
-    struct tw_ws_event failure;
+    uint8_t control_length;
+    unsigned char control[MAX_CONTROL]; /* the payload of a control frame */
+    struct tw_ws_event failure;         /* if it has failed */
 };
 
 struct tw_ws_pool {
@@ -46,9 +47,12 @@ static int borrow(struct tw_ws_pool *pool, struct tw_ws_reader **slot);
 static void reader_free(struct tw_ws_reader *reader);
 static int read_on(struct tw_ws_reader *reader, size_t max_message, struct tw_ws_event *event);
 static int look(struct tw_ws_reader *reader, size_t max_message);
+static int look_at_once(struct tw_ws_reader *reader, size_t max_message);
+static unsigned head_length(const unsigned char *head);
+static void enter_payload(struct tw_ws_reader *reader);
 static int check_first(struct tw_ws_reader *reader);
 static int check_second(struct tw_ws_reader *reader);
-static int check_length(struct tw_ws_reader *reader, unsigned extended, size_t max_message);
+static int check_length(struct tw_ws_reader *reader, size_t max_message);
 static int enter_frame(struct tw_ws_reader *reader, uint64_t length, size_t max_message);
 static bool unmask(struct tw_ws_reader *reader, void *out, size_t count);
 static int take_data(struct tw_ws_reader *reader, size_t count, struct tw_ws_event *event);
@@ -126,7 +130,10 @@ void tw_ws_release(struct tw_ws_pool *pool, struct tw_ws_reader **slot) {
         return;
     }
     forget_message(reader);
-    *reader = (struct tw_ws_reader){.next = pool->idle, .message = reader->message};
+    struct tw_buf message = reader->message;
+    memset(reader, 0, offsetof(struct tw_ws_reader, control));
+    reader->message = message;
+    reader->next = pool->idle;
     pool->idle = reader;
     pool->idle_count++;
 }
@@ -166,9 +173,12 @@ static int read_on(struct tw_ws_reader *reader, size_t max_message, struct tw_ws
     }
 }
 
-/* RFC 6455 5.2, by the byte, so that nobody waits for the rest of a frame that is refused anyway.
- */
+/* RFC 6455 5.2: a header that is here as a whole at once, another by the byte, so that nobody waits
+ * for the rest of a frame that is refused anyway. */
 static int look(struct tw_ws_reader *reader, size_t max_message) {
+    size_t count = (size_t)(reader->end - reader->at);
+    if (reader->seen == 0 && count >= 2 && count >= head_length(reader->at))
+        return look_at_once(reader, max_message);
     while (!reader->is_head_whole && reader->at < reader->end) {
         reader->head[reader->seen++] = *reader->at++;
         int status = 0;
@@ -176,15 +186,34 @@ static int look(struct tw_ws_reader *reader, size_t max_message) {
         if (reader->seen == 2) status = check_second(reader);
         if (status != 0) return status;
         if (reader->seen < 2) continue;
-        unsigned length = reader->head[1] & 0x7F;
-        unsigned extended = length == 126 ? 2 : length == 127 ? 8 : 0;
-        if (reader->seen == 2 + extended) status = check_length(reader, extended, max_message);
+        unsigned length = head_length(reader->head);
+        if (reader->seen == length - MASK_SIZE) status = check_length(reader, max_message);
         if (status != 0) return status;
-        if (reader->seen < 2 + extended + MASK_SIZE) continue;
-        memcpy(reader->mask, reader->head + 2 + extended, MASK_SIZE);
-        reader->is_head_whole = true;
+        if (reader->seen == length) enter_payload(reader);
     }
     return 0;
+}
+
+static int look_at_once(struct tw_ws_reader *reader, size_t max_message) {
+    reader->seen = (uint8_t)head_length(reader->at);
+    memcpy(reader->head, reader->at, reader->seen);
+    reader->at += reader->seen;
+    int status = check_first(reader);
+    if (status == 0) status = check_second(reader);
+    if (status == 0) status = check_length(reader, max_message);
+    if (status == 0) enter_payload(reader);
+    return status;
+}
+
+/* By its first two bytes, its mask included. */
+static unsigned head_length(const unsigned char *head) {
+    unsigned length = head[1] & 0x7F;
+    return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + MASK_SIZE;
+}
+
+static void enter_payload(struct tw_ws_reader *reader) {
+    memcpy(reader->mask, reader->head + reader->seen - MASK_SIZE, MASK_SIZE);
+    reader->is_head_whole = true;
 }
 
 static int check_first(struct tw_ws_reader *reader) {
@@ -215,7 +244,8 @@ static int check_second(struct tw_ws_reader *reader) {
     return 0;
 }
 
-static int check_length(struct tw_ws_reader *reader, unsigned extended, size_t max_message) {
+static int check_length(struct tw_ws_reader *reader, size_t max_message) {
+    unsigned extended = head_length(reader->head) - 2 - MASK_SIZE;
     uint64_t payload = extended == 0 ? reader->head[1] & 0x7F : 0;
     for (unsigned i = 0; i < extended; i++)
         payload = payload << 8 | reader->head[2 + i];
