@@ -24,6 +24,13 @@ struct tw_failure {
     uint64_t retry_ms; /* TW_EQUARANTINED, TW_EUNLOADED: after this it may be tried again; else 0 */
 };
 
+/* As zeroed, in a few stores: a publish does it twice. */
+static inline void tw_failure_clear(struct tw_failure *failure) {
+    failure->hook[0] = failure->script[0] = failure->message[0] = 0;
+    failure->line = 0;
+    failure->retry_ms = 0;
+}
+
 struct tw_pair {
     struct tw_str name, value;
 };

@@ -269,8 +269,9 @@ static void publish(struct tw_hub *hub, struct tw_channel *channel, struct tw_me
 }
 
 static void order(struct tw_hub *hub, struct tw_mail *mail) {
-    struct tw_failure failure = {0};
+    struct tw_failure failure;
     int status = TW_ENOCHANNEL;
+    tw_failure_clear(&failure);
     struct tw_channel *channel = tw_hub_open_channel(hub, mail->channel, mail->depth);
     if (channel) {
         bool may_run = tw_hub_may_run(hub, channel, TW_PART_PUBLISH);

@@ -38,7 +38,6 @@ static struct tw_channel *make(struct tw_hub *hub, struct tw_name *name) {
 static void complete(struct tw_hub *hub, struct tw_channel *channel, unsigned depth) {
     const struct tw_hooks *hooks = hub->hubs->hooks;
     struct tw_failure failure = {0};
-    if (!channel->lacks_state) return;
     channel->lacks_state = false;
     tw_list_remove(&channel->place);
     tw_list_append(&hub->complete, &channel->place);
@@ -52,12 +51,12 @@ static void complete(struct tw_hub *hub, struct tw_channel *channel, unsigned de
 
 struct tw_channel *tw_hub_open_channel(struct tw_hub *hub, struct tw_name *name, unsigned depth) {
     struct tw_channel *channel = make(hub, name);
-    if (channel) complete(hub, channel, depth);
+    if (channel && channel->lacks_state) complete(hub, channel, depth);
     return channel;
 }
 
 void tw_hub_complete_channel(struct tw_hub *hub, struct tw_channel *channel) {
-    complete(hub, channel, 0);
+    if (channel->lacks_state) complete(hub, channel, 0);
 }
 
 void tw_hub_complete_channels(struct tw_hub *hub) {

@@ -40,7 +40,7 @@ static tw_ref function_of(const struct tw_vm *vm, const struct tw_call *call);
 int tw_call_run(struct tw_vm *vm, struct tw_call *call) {
     TW_REQUIRE(!vm->call && call->failure);
     size_t effects = call->effects ? call->effects->count : 0, used = vm->used;
-    memset(call->failure, 0, sizeof *call->failure);
+    tw_failure_clear(call->failure);
     /* Channels have to be opened before their hooks run, which the hub sees to. */
     bool is_of_channel = call->channel || call->hook == TW_HOOK_STATE;
     if (vm->is_dead && (is_of_channel || !tw_vm_revive(vm))) return tw_vm_refuse(vm, call->failure);
@@ -91,7 +91,7 @@ static void bury(struct tw_vm *vm, struct tw_call *call) {
     tw_timers_forget_all(&vm->timers);
     vm->trace.length = 0;
     if (call->channel) call->channel->script = NULL; /* this call may be followed by others */
-    memset(failure, 0, sizeof *failure);
+    tw_failure_clear(failure);
     tw_text_copy(failure->hook, sizeof failure->hook, tw_str_of(tw_hook_name(call->hook)));
     snprintf(failure->message, sizeof failure->message,
              "killed: it did not stop when its deadline of %u ms had passed",
