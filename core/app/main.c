@@ -28,8 +28,10 @@ static void raise_descriptor_limit(void) {
 }
 
 /* What a turn's messages took is needed again in the next one: given back to the system by default
- * (128 KiB), it would be faulted in page by page each time. */
+ * (128 KiB), it would be faulted in page by page each time; and a mail, of 128 bytes, is just too
+ * large by default to be kept as it is, without being joined with its neighbours. */
 static void keep_memory(void) {
+    mallopt(M_MXFAST, 160); /* the most there is */
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
     mallopt(M_TOP_PAD, 1 << 20);
 }
