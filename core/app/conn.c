@@ -9,8 +9,8 @@
 
 /* Its session lies behind it. */
 struct tw_conn {
-    struct tw_stream stream;
     struct tw_list node; /* of worker->conns */
+    struct tw_stream stream;
 };
 
 static struct tw_conn *conn_of(struct tw_stream *stream) {

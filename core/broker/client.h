@@ -36,20 +36,21 @@ struct tw_client_ops {
     void (*on_resume)(struct tw_client *client);
 };
 
+/* What a write looks at comes first, in 80 bytes; drivers keep what they look at in front of it. */
 struct tw_client {
-    struct tw_hub *hub;
     const struct tw_client_ops *ops;
+    struct tw_outbox outbox;
+    uint32_t sub_count, violations;
+    bool is_blocked; /* the socket takes no more for now; the transport will say when */
+    bool is_closing; /* takes part in nothing any more */
+    struct tw_hub *hub;
     struct tw_identity *identity; /* ref; NULL until tw_hub_join */
     struct tw_sub *subs;
     struct tw_list dirty; /* in hub->dirty: something to flush */
     struct tw_list other; /* in hub->paused, or, once closing, in hub->retiring */
     struct tw_wait wait;
     struct tw_heap_node expiry; /* in hub->expiries, if its token ends */
-    struct tw_outbox outbox;
     struct tw_bucket messages, bytes;
-    uint32_t sub_count, violations;
-    bool is_blocked; /* the socket takes no more for now; the transport will say when */
-    bool is_closing; /* takes part in nothing any more */
 };
 
 void tw_client_init(struct tw_client *client, struct tw_hub *hub, const struct tw_client_ops *ops);

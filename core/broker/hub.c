@@ -385,8 +385,8 @@ static void start_writing(struct tw_hub *hub) {
 }
 
 /* What later writes will look at comes into the cache while this one is done: the sub, and of one
- * that is nearer its client, with what its driver keeps behind it. (GCC takes a function that only
- * fetches for one without effect, and leaves calls of it out.) */
+ * that is nearer its client, with what its driver keeps in front of it. (GCC takes a function that
+ * only fetches for one without effect, and leaves calls of it out.) */
 #define FETCHES static inline __attribute__((always_inline)) void
 FETCHES fetch_sub(const struct tw_topic *topic, uint32_t at) {
     if (at < topic->count) __builtin_prefetch(topic->subs[at]);
@@ -395,8 +395,8 @@ FETCHES fetch_sub(const struct tw_topic *topic, uint32_t at) {
 FETCHES fetch_client(const struct tw_topic *topic, uint32_t at) {
     if (at >= topic->count) return;
     const char *client = (const char *)topic->subs[at]->client;
-    for (size_t line = 0; line <= sizeof(struct tw_client); line += TW_CACHE_LINE)
-        __builtin_prefetch(client + line);
+    for (int line = -1; line <= 1; line++)
+        __builtin_prefetch(client + line * TW_CACHE_LINE);
 }
 
 FETCHES fetch_first(const struct tw_topic *topic) {

@@ -23,10 +23,6 @@ static const uint8_t allowed[] = {
     [TW_SESSION_DONE] = 0,
 };
 
-static inline struct tw_session *session_of(struct tw_client *client) {
-    return TW_CONTAINER(client, struct tw_session, client);
-}
-
 static struct tw_hub *hub_of(const struct tw_session *session) {
     return session->config->hub;
 }
@@ -173,7 +169,7 @@ void tw_session_on_eof(struct tw_session *session) {
 }
 
 static void on_resume(struct tw_client *client) {
-    struct tw_session *session = session_of(client);
+    struct tw_session *session = tw_session_of(client);
     session->is_paused = false;
     tw_session_read_on(session);
 }
@@ -182,7 +178,7 @@ static void on_resume(struct tw_client *client) {
 
 static int64_t write_spans(struct tw_client *client, const struct iovec *spans, int count,
                            size_t offered) {
-    struct tw_session *session = session_of(client);
+    struct tw_session *session = tw_session_of(client);
     int64_t written = session->config->transport->write(session->transport, spans, count);
     if (written == TW_EAGAIN) written = 0;
     if (written < 0)
@@ -218,7 +214,7 @@ static bool write_outbox(struct tw_session *session) {
 }
 
 static void flush(struct tw_client *client) {
-    struct tw_session *session = session_of(client);
+    struct tw_session *session = tw_session_of(client);
     if (client->is_blocked || session->state == TW_SESSION_DONE) return;
     if (session->http) tw_session_flush_http(session);
     if (session->state != TW_SESSION_OPEN && session->state != TW_SESSION_CLOSING) return;
@@ -243,18 +239,20 @@ static int ping(struct tw_client *client) {
     size_t length = tw_frame_control(frame, TW_OP_PING, NULL, 0);
     struct iovec span = {frame, length};
     int64_t written = 0;
-    bool is_open = session_of(client)->state == TW_SESSION_OPEN; /* else it may be shut already */
+    bool is_open =
+        tw_session_of(client)->state == TW_SESSION_OPEN; /* else it may be shut already */
     bool is_direct = is_open && !client->is_blocked && tw_outbox_is_empty(&client->outbox);
     if (is_direct && (written = write_spans(client, &span, 1, length)) < 0) return 0;
     size_t rest = length - (size_t)written;
     int status = rest ? tw_client_try_control(client, frame + written, rest) : 0;
-    if (status != 0 && written > 0) tw_session_abort(session_of(client)); /* half a frame is out */
+    if (status != 0 && written > 0)
+        tw_session_abort(tw_session_of(client)); /* half a frame is out */
     if (!is_direct) flush(client);
     return status == -ENOMEM ? status : 0;
 }
 
 static void on_deadline(struct tw_client *client, enum tw_wait_kind kind) {
-    struct tw_session *session = session_of(client);
+    struct tw_session *session = tw_session_of(client);
     switch (kind) {
     case TW_WAIT_HANDSHAKE:
         if (session->state == TW_SESSION_ASKING)

@@ -236,7 +236,7 @@ void tw_session_handshake(struct tw_session *session, const struct tw_http_reque
 
 void tw_session_on_subscribed(struct tw_client *client, struct tw_sub *sub,
                               const struct tw_mail *answer) {
-    struct tw_session *session = (struct tw_session *)client; /* its first member */
+    struct tw_session *session = tw_session_of(client);
     if (session->state != TW_SESSION_ASKING || sub->by_script) return;
     if (client->hub->is_draining) {
         tw_session_refuse_handshake(session, 1001, "the server is going away");

@@ -2,6 +2,7 @@
 #ifndef TW_PROTO_SESSION_PARTS_H
 #define TW_PROTO_SESSION_PARTS_H
 
+#include "base/mem.h"
 #include "proto/session.h"
 
 enum tw_session_state {
@@ -26,9 +27,9 @@ struct tw_exchange {
 };
 
 struct tw_session {
-    struct tw_client client;
     const struct tw_session_config *config;
     void *transport;
+    struct tw_client client;
     struct tw_exchange *http;
     struct tw_ws_reader *reader;
     struct tw_name *channel; /* ref: where its messages go */
@@ -39,6 +40,10 @@ struct tw_session {
     bool is_feeding;      /* tw_session_on_read is on the stack */
     bool has_their_close; /* the peer's close frame is here */
 };
+
+static inline struct tw_session *tw_session_of(struct tw_client *client) {
+    return TW_CONTAINER(client, struct tw_session, client);
+}
 
 extern const struct tw_client_ops tw_session_client_ops;
 

@@ -10,10 +10,6 @@
 #include "base/status.h"
 #include "proto/session_parts.h"
 
-static struct tw_session *session_of(struct tw_client *client) {
-    return (struct tw_session *)client; /* its first member */
-}
-
 static void log_close(const struct tw_session *session, unsigned code, const char *reason) {
     char id[TW_CLIENT_ID_SIZE] = "-"; /* refused before it had one */
     if (session->client.identity) tw_client_id_format(session->client.identity->id, id);
@@ -43,7 +39,7 @@ static void begin_closing(struct tw_session *session, unsigned code, const char 
 }
 
 void tw_session_close(struct tw_client *client, unsigned code, const char *reason, bool discard) {
-    struct tw_session *session = session_of(client);
+    struct tw_session *session = tw_session_of(client);
     if (session->state == TW_SESSION_ASKING) tw_session_refuse_handshake(session, code, reason);
     if (session->state != TW_SESSION_OPEN) return;
     log_close(session, code, reason);
