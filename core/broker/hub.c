@@ -47,6 +47,7 @@ void tw_hub_init(struct tw_hub *hub, struct tw_hubs *hubs, unsigned index,
     tw_list_init(&hub->stateless);
     tw_list_init(&hub->behind);
     hub->spills = tw_alloc((hubs->workers + 1) * sizeof *hub->spills);
+    hub->wakes = tw_alloc((hubs->workers + 1) * sizeof *hub->wakes);
     tw_rand_seed(&hub->rand, seed);
     tw_hub_apply_settings(hub);
     for (size_t i = 0; vm && i < generation->definition_count; i++)
@@ -80,6 +81,7 @@ void tw_hub_deinit(struct tw_hub *hub) {
         while ((mail = tw_mail_queue_shift(&hub->spills[i])))
             tw_mail_free(mail);
     tw_free(hub->spills);
+    tw_free(hub->wakes);
     tw_free(hub->room);
     tw_free(hub->goodbyes);
     tw_map_deinit(&hub->channels);
@@ -638,6 +640,7 @@ uint64_t tw_hub_turn(struct tw_hub *hub, uint64_t now_ms) {
     tw_hub_write_topics(hub);
     flush_dirty(hub);
     tw_hub_end_retired(hub);
+    tw_hub_wake_others(hub);
     const struct tw_heap_node *tick = tw_heap_first(&hub->ticks);
     uint64_t next =
         earliest(tw_waits_next_ms(&hub->waits, !hub->hubs->clock_ms), tw_hub_next_goodbye_ms(hub));
@@ -653,7 +656,7 @@ bool tw_hub_is_busy(const struct tw_hub *hub) {
     bool has_mail = hub->self.head || hub->taken.head || hub->slow.head || hub->is_box_left;
     return (has_mail && !hub->is_stalled) || !tw_list_is_empty(&hub->dirty) ||
            !tw_list_is_empty(&hub->dirty_topics) || !tw_list_is_empty(&hub->stateless) ||
-           hub->past || hub->chores.head;
+           hub->past || hub->chores.head || hub->has_wakes;
 }
 
 bool tw_hub_is_late(const struct tw_hub *hub) {

@@ -102,6 +102,8 @@ struct tw_hub {
     bool is_box_left; /* not looked at in the last turn: who put something there woke me for it */
     struct tw_mail_queue *spills; /* per hub: up mail that found its box full */
     size_t spill_count;
+    bool *wakes;               /* per hub: it got mail from me, and is still to be woken for it */
+    bool has_wakes;            /* any of them */
     struct tw_effects effects; /* of the handler that runs now */
     unsigned incarnation;      /* of the VM, when the channels were opened */
     struct tw_rand rand;

@@ -47,7 +47,17 @@ void tw_hub_post(struct tw_hub *hub, unsigned to, struct tw_mail *mail) {
         hub->spill_count++;
         return;
     }
-    hub->hubs->wake(hub->hubs->driver, to);
+    hub->wakes[to] = hub->has_wakes = true;
+}
+
+void tw_hub_wake_others(struct tw_hub *hub) {
+    if (!hub->has_wakes) return;
+    hub->has_wakes = false;
+    for (unsigned i = 0; i <= hub->hubs->workers; i++) {
+        if (!hub->wakes[i]) continue;
+        hub->wakes[i] = false;
+        hub->hubs->wake(hub->hubs->driver, i);
+    }
 }
 
 static void retry_spills(struct tw_hub *hub) {
@@ -67,13 +77,13 @@ static void retry_spills(struct tw_hub *hub) {
             hub->spill_count--;
             any = true;
         }
-        if (any) hub->hubs->wake(hub->hubs->driver, to);
+        if (any) hub->wakes[to] = hub->has_wakes = true;
     }
 }
 
-static void wake_others(struct tw_hub *hub) {
+static void note_all_wakes(struct tw_hub *hub) {
     for (unsigned i = 0; i <= hub->hubs->workers; i++)
-        if (i != hub->index) hub->hubs->wake(hub->hubs->driver, i);
+        if (i != hub->index) hub->wakes[i] = hub->has_wakes = true;
 }
 
 static bool is_any_congested(struct tw_hub *hub) {
@@ -217,6 +227,7 @@ void tw_hub_take_mail(struct tw_hub *hub) {
         wake |= take_up(hub, box);
         if (hub->self.head || hub->taken.head || hub->slow.head) handle_up(hub);
     }
-    if (wake) wake_others(hub);
+    if (wake) note_all_wakes(hub);
+    tw_hub_wake_others(hub);
     resume_clients(hub);
 }

@@ -11,6 +11,8 @@ struct tw_mail *tw_mail_queue_shift(struct tw_mail_queue *queue);
 void tw_mail_queue_append(struct tw_mail_queue *queue, struct tw_mail *mail);
 /* Takes the mail from the boxes and from itself; hands each to tw_hub_handle. */
 void tw_hub_take_mail(struct tw_hub *hub);
+/* Those that got mail since the last time: together, so that they take it together. */
+void tw_hub_wake_others(struct tw_hub *hub);
 /* An up mail for this channel (or NULL) was handled. If the turn's time is used up, it takes no
  * more such mail; and if it was this one that took long, what else comes for the channel goes
  * through the slow lane for the next TW_HUB_SLOW_FOR_MS. */

@@ -434,6 +434,7 @@ struct tw_mail *tw_sim_publish(struct tw_sim *sim, struct tw_str channel, struct
     control->now_ms = now_ms(sim);
     *status = tw_hub_publish_from_api(control, channel, message, sim);
     if (*status != 0) return NULL;
+    sim->nodes[sim->hubs.workers].is_awake = true;
     tw_sim_settle(sim);
     struct tw_mail *answer = sim->answer;
     sim->answer = NULL;
