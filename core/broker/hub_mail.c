@@ -1,12 +1,13 @@
 /* hub_mail.c: mail between hubs, and the pushing back.
  *
- * A mail to another hub goes into its mailbox. Up mail that finds the box full waits in a spill of
- * the sender, in order, and the sender's publishing clients are read no more until it is gone. A
- * home takes no more up mail while some hub's down lane is full. When the handler that a mail runs
- * takes long, the turn ends, and further mail for its channel goes through the slow lane, one a
- * turn and behind a turn of the others, so that other channels wait for one handler and not for a
- * row of them. Down mail is always taken, and down mail to itself is handled where it is posted:
- * that runs no hooks, so no handler meets another. */
+ * A mail to another hub goes into its mailbox; the hub is woken for all of a turn's mail together,
+ * so that what was published together is written together. Up mail that finds the box full waits in
+ * a spill of the sender, in order, and the sender's publishing clients are read no more until it is
+ * gone. A home takes no more up mail while some hub's down lane is full. When the handler that a
+ * mail runs takes long, the turn ends, and further mail for its channel goes through the slow lane,
+ * one a turn and behind a turn of the others, so that other channels wait for one handler and not
+ * for a row of them. Down mail is always taken, and down mail to itself is handled where it is
+ * posted: that runs no hooks, so no handler meets another. */
 #include "base/mem.h"
 #include "broker/hub_parts.h"
 

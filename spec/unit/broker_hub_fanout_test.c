@@ -200,6 +200,29 @@ static void a_message_is_counted_per_worker_not_per_subscriber(unsigned workers)
 }
 WITH_1_AND_4(a_message_is_counted_per_worker_not_per_subscriber)
 
+/* Woken by the first one, a hub that sleeps would take that alone. */
+static void a_hub_is_woken_when_all_its_mail_is_there(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world, 4);
+    unsigned home = home_of(&world, "a"), away = (home + 1) % 4;
+    publisher = fake_join(&world, away, 0);
+    reader = fake_join(&world, away, 0);
+    subscribe(&world, reader, "a");
+    reader->flushes = 0;
+    publish_row(1, 5);
+    assert_false(world.is_woken[home]);
+    turn(&world, away);
+    assert_true(world.is_woken[home]);
+    turn(&world, home);
+    assert_true(world.is_woken[away]);
+    turn(&world, away);
+    assert_int_equal(reader->flushes, 1);
+    assert_string_equal(reader->got, "|1|2|3|4|5");
+    settle(&world);
+    world_end(&world);
+}
+
 static void mailboxes_share_no_cache_line(void **state) {
     (void)state;
     struct tw_mailbox *boxes = (struct tw_mailbox *)tw_alloc_lines(3 * sizeof *boxes);
@@ -224,6 +247,7 @@ int main(void) {
         TESTS_1_AND_4(a_broken_reader_hurts_nobody),
         TESTS_1_AND_4(a_goodbye_may_find_it_broken),
         TESTS_1_AND_4(a_message_is_counted_per_worker_not_per_subscriber),
+        cmocka_unit_test(a_hub_is_woken_when_all_its_mail_is_there),
         cmocka_unit_test(mailboxes_share_no_cache_line),
     };
     return cmocka_run_group_tests(tests, NULL, no_failed_checks);
