@@ -53,6 +53,7 @@ function flash(element, change) {
 const money = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 2 });
 const whole = new Intl.NumberFormat("en-US");
+const counted = (count, thing) => `${whole.format(count)} ${thing}${count === 1 ? "" : "s"}`;
 
 /** Two digits after the point; "123.46M" where that would be wider than its column. */
 const amount = (value) => (Math.abs(value) < 1e6 ? money : compact).format(value);
@@ -263,7 +264,7 @@ class IndexChart {
     [high, (high + low) / 2, low].forEach((value, i) => text(this.y[i], amount(value)));
     const dates = series.dates.filter(Boolean);
     text(this.caption[0], dates[0] ?? "");
-    text(this.caption[1], `${series.prices.length} points`);
+    text(this.caption[1], counted(series.prices.length, "point"));
     text(this.caption[2], dates[dates.length - 1] ?? "");
 
     const now = performance.now();
@@ -271,7 +272,7 @@ class IndexChart {
       this.described = now;
       this.svg.setAttribute(
         "aria-label",
-        `Chart of the index, ${series.prices.length} points: now ${amount(quote.price)}, lowest ${amount(low)}, highest ${amount(high)}`,
+        `Chart of the index, ${counted(series.prices.length, "point")}: now ${amount(quote.price)}, lowest ${amount(low)}, highest ${amount(high)}`,
       );
     }
   }
@@ -492,7 +493,7 @@ class Feed {
     text(this.words, words[this.state]);
     text(
       this.foot,
-      `${whole.format(this.messages)} messages, ${this.rate.toFixed(1)} per second` +
+      `${counted(this.messages, "message")}, ${this.rate.toFixed(1)} per second` +
         (this.unreadable ? `, ${whole.format(this.unreadable)} not understood` : ""),
     );
   }
